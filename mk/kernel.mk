@@ -37,7 +37,7 @@ KERNEL_FLAGS += -DCONFIG_DEBUG=1
 KERNEL_CFLAGS += $(UBSAN)
 endif
 KERNEL_LDFLAGS := $(ARCH_LDFLAGS) -static -nostdlib --gc-sections -z noexecstack \
-	-z max-page-size=4096 --build-id=none --orphan-handling=warn -T $(KERNEL_LDS)
+	-z max-page-size=4096 --build-id=none -T $(KERNEL_LDS)
 
 own_flags = $(CFLAGS_$(patsubst %/,%,$(dir $<))) $(CFLAGS_$<)
 
@@ -57,7 +57,7 @@ $(OUT)/obj/%.c.o: %.c $(OUT)/flags | $(GENERATED)
 $(OUT)/obj/%.S.o: %.S $(OUT)/flags | $(GENERATED)
 	@mkdir -p $(@D)
 	$(say) AS $<
-	$(Q)$(CC) $(KERNEL_FLAGS) -D__ASSEMBLER__ $(own_flags) -MMD -MP -MJ $@.json -c $< -o $@
+	$(Q)$(CC) $(KERNEL_FLAGS) $(own_flags) -MMD -MP -MJ $@.json -c $< -o $@
 
 # Two links: the second one embeds the symbol table of the first. The table lies behind all code,
 # so no function moves; ksyms.py --check makes sure of it.

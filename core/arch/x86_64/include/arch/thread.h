@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Per-thread CPU state (x86-64). Privileged.
+#pragma once
+#include "base/types.h"
+#include "core/percpu.h"
+struct thread;
+struct trap_frame;
+struct arch_thread {
+	u64 rsp;	   // kernel stack pointer while switched out
+	u64 fsbase;	   // program's; saved at switch
+	u64 gsbase;	   // program's (in KERNEL_GS_BASE while in the kernel)
+	u16 ds, es, fs, gs; // selectors that a program loaded; own thread
+	void *fpu;	   // XSAVE area, 64-byte aligned; nullptr: kernel thread
+	u64 debug[8];	   // DR0-3, 6, 7 (ptrace)
+	bool uses_debug;
+};
+DECLARE_PERCPU(struct thread *, cpu_current);
+static inline struct thread *current(void) { return this_cpu_read(cpu_current); }
+
+// The frame of a program's thread: at the top of its kernel stack.
+struct trap_frame *thread_user_frame(struct thread *t);
+// First entry into a program: registers zero, at ip with stack sp. Own thread (exec) or before thread_start.
+void arch_thread_init_user(struct thread *t, u64 ip, u64 sp);
+// A child that returns 0 from the parent's current system call, on stack sp (0: the parent's), with TLS base tls if set_tls.
+int arch_thread_fork(struct thread *child, struct thread *parent, const struct trap_frame *f, u64 sp, bool set_tls, u64 tls);
+int arch_thread_alloc(struct thread *t); // FPU area; 0 or -ENOMEM
+void arch_thread_free(struct thread *t);
+void arch_thread_exec(void); // current: fresh FPU, segment and debug state
+
+// FPU state in the format of signal frames and ptrace: size, copy out (current thread's live registers are saved first), and
+// checked copy in from untrusted bytes (-EINVAL for reserved bits).
+u32 fpu_state_size(void);
+void fpu_state_save(struct thread *t);	      // current: registers -> t->arch.fpu
+void *fpu_state_area(struct thread *t);
+int fpu_state_load_checked(const void *area, u32 len); // into the current thread
+u64 fpu_features(void); // XCR0

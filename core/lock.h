@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// Spinlocks, mutexes and reader-writer locks, with classes, ranks and (DEBUG=1) the checker. Privileged.
+#pragma once
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "base/list.h"
+#include "base/types.h"
+#include "core/preempt.h"
+
+enum lock_class : u16 {
+	LOCK_none,
+#define LOCK_CLASS(name, rank, irq, reason) LOCK_##name,
+#include "core/lock_classes.def"
+#undef LOCK_CLASS
+	LOCK_NCLASSES,
+};
+
+// ---- spinlocks: holding one keeps preemption off; never sleep, never touch user memory under one ----
+typedef struct spinlock {
+	u32 locked; // 0 free, 1 held
+#if CONFIG_DEBUG
+	enum lock_class cls;
+	u16 cpu; // holder + 1
+	uintptr_t taken_at;
+#endif
+} spinlock_t;
+
+#if CONFIG_DEBUG
+#define SPINLOCK_INIT(class_) ((spinlock_t){ .cls = (class_) })
+#else
+#define SPINLOCK_INIT(class_) ((spinlock_t){ 0 })
+#endif
+static inline void spin_lock_init(spinlock_t *l, enum lock_class cls)
+{
+	(void)cls;
+	*l = SPINLOCK_INIT(cls);
+}
+
+#if CONFIG_DEBUG
+void lockcheck_acquire(const void *lock, enum lock_class cls, bool nested, uintptr_t ip); // before waiting for it
+void lockcheck_acquired_try(const void *lock, enum lock_class cls, uintptr_t ip);	  // a trylock succeeded: no order check
+void lockcheck_release(const void *lock, enum lock_class cls);
+bool lockcheck_holds(const void *lock);
+void lockcheck_no_spinlocks(const char *what); // panics when a spinlock is held or in interrupt: the caller may sleep
+void spin_lock_debug(spinlock_t *l, bool nested, uintptr_t ip);
+bool spin_trylock_debug(spinlock_t *l, uintptr_t ip);
+void spin_unlock_debug(spinlock_t *l);
+#define assert_held(l) assert(lockcheck_holds(l))
+#else
+#define assert_held(l) ((void)(l))
+static inline void lockcheck_no_spinlocks(const char *what) { (void)what; }
+#endif
+
+void spin_lock_slow(spinlock_t *l);
+
+static __always_inline void spin_lock_raw(spinlock_t *l) // preemption is already off
+{
+#if CONFIG_DEBUG
+	spin_lock_debug(l, false, (uintptr_t)__builtin_return_address(0));
+#else
+	u32 expected = 0;
+	if (unlikely(!__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
+		spin_lock_slow(l);
+#endif
+}
+static __always_inline void spin_unlock_raw(spinlock_t *l)
+{
+#if CONFIG_DEBUG
+	spin_unlock_debug(l);
+#else
+	__atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
+#endif
+}
+static __always_inline void spin_lock(spinlock_t *l)
+{
+	preempt_disable();
+	spin_lock_raw(l);
+}
+// A second lock of the same class: the caller's comment says what orders the two (usually the address).
+static __always_inline void spin_lock_nested(spinlock_t *l)
+{
+	preempt_disable();
+#if CONFIG_DEBUG
+	spin_lock_debug(l, true, (uintptr_t)__builtin_return_address(0));
+#else
+	spin_lock_raw(l);
+#endif
+}
+static __always_inline bool spin_trylock(spinlock_t *l)
+{
+	preempt_disable();
+#if CONFIG_DEBUG
+	if (spin_trylock_debug(l, (uintptr_t)__builtin_return_address(0)))
+		return true;
+#else
+	u32 expected = 0;
+	if (__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return true;
+#endif
+	preempt_enable();
+	return false;
+}
+static __always_inline void spin_unlock(spinlock_t *l)
+{
+	spin_unlock_raw(l);
+	preempt_enable();
+}
+// With interrupts off on this CPU; returns the state for spin_unlock_irqrestore.
+static __always_inline irqflags_t spin_lock_irqsave(spinlock_t *l)
+{
+	irqflags_t f = irq_save();
+	spin_lock(l);
+	return f;
+}
+static __always_inline void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f)
+{
+	spin_unlock_raw(l);
+	irq_restore(f); // before preempt_enable: a pending reschedule happens with interrupts as they were
+	preempt_enable();
+}
+
+// ---- mutex: sleeps; the holder may touch user memory ----
+struct thread;
+typedef struct mutex {
+	struct thread *owner; // atomic; bit 0: somebody waits
+	spinlock_t lock;      // guards waiters
+	struct list waiters;
+	enum lock_class cls;
+} mutex_t;
+void mutex_init(mutex_t *m, enum lock_class cls);
+#define MUTEX_INIT(name, class_) \
+	((mutex_t){ .lock = SPINLOCK_INIT(LOCK_wait_queue), .waiters = { &(name).waiters, &(name).waiters }, .cls = (class_) })
+void mutex_lock(mutex_t *m);
+void mutex_lock_nested(mutex_t *m); // second of one class; the caller's comment says the order
+[[nodiscard]] bool mutex_trylock(mutex_t *m);
+[[nodiscard]] int mutex_lock_killable(mutex_t *m); // -EINTR when the thread is being killed
+void mutex_unlock(mutex_t *m);
+bool mutex_is_held(const mutex_t *m); // by this thread
+
+// ---- rwlock: sleeping reader-writer lock, writers preferred ----
+typedef struct rwlock {
+	u32 state; // atomic; RW_WRITER bit or number of readers, RW_WAITERS bit
+	struct thread *writer;
+	spinlock_t lock; // guards waiters
+	struct list waiters;
+	enum lock_class cls;
+} rwlock_t;
+void rwlock_init(rwlock_t *l, enum lock_class cls);
+#define RWLOCK_INIT(name, class_) \
+	((rwlock_t){ .lock = SPINLOCK_INIT(LOCK_wait_queue), .waiters = { &(name).waiters, &(name).waiters }, .cls = (class_) })
+void read_lock(rwlock_t *l);
+[[nodiscard]] bool read_trylock(rwlock_t *l);
+void read_unlock(rwlock_t *l);
+void write_lock(rwlock_t *l);
+void write_lock_nested(rwlock_t *l);
+[[nodiscard]] int write_lock_killable(rwlock_t *l);
+void write_unlock(rwlock_t *l);
+void write_downgrade(rwlock_t *l); // to a read lock, without a gap

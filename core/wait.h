@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// Wait queues. Privileged.
+//
+// A waiter is a thread or a callback (epoll, poll). wait_event* re-check their condition around each sleep, so a wake-up may be spurious.
+#pragma once
+#include "base/list.h"
+#include "core/lock.h"
+#include "core/thread.h"
+
+constexpr int ERESTARTSYS = 512; // a signal came: restart the call when the handler has SA_RESTART, else -EINTR
+constexpr int ERESTARTNOINTR = 513;
+constexpr int ERESTARTNOHAND = 514; // restart unless a handler runs
+constexpr int ERESTART_RESTARTBLOCK = 516;
+
+struct wait_queue {
+	spinlock_t lock; // LOCK_wait_queue
+	struct list waiters;
+};
+#define WAIT_QUEUE_INIT(name) ((struct wait_queue){ SPINLOCK_INIT(LOCK_wait_queue), { &(name).waiters, &(name).waiters } })
+
+struct waiter {
+	struct list link;     // queue's lock; list_empty when not queued
+	struct thread *thread; // woken when fn is nullptr
+	// Called with the queue's lock held and interrupts off; key is what the waker passed (poll events; 0: anything).
+	// Returns true when this counts as the one exclusive wake-up.
+	bool (*fn)(struct waiter *w, u32 key);
+	bool exclusive; // wake_one stops after one exclusive waiter
+};
+
+void wait_queue_init(struct wait_queue *q);
+void wait_queue_add(struct wait_queue *q, struct waiter *w);
+void wait_queue_remove(struct wait_queue *q, struct waiter *w); // harmless when not queued
+static inline bool wait_queue_active(const struct wait_queue *q) // cheap; the caller has made its change visible (full barrier) before
+{
+	return READ_ONCE(q->waiters.next) != &q->waiters;
+}
+// Wake all non-exclusive waiters and up to n exclusive ones. Any context. key: poll events that became true, 0 for all.
+void wait_queue_wake(struct wait_queue *q, u32 n, u32 key);
+void wait_queue_wake_sync(struct wait_queue *q, u32 n, u32 key); // the caller is about to sleep
+static inline void wake_all(struct wait_queue *q) { wait_queue_wake(q, ~0u, 0); }
+static inline void wake_one(struct wait_queue *q) { wait_queue_wake(q, 1, 0); }
+
+#define WAIT_EVENT_(q, cond, state, excl, deadline, intr_err) ({ \
+	int we_r_ = 0; \
+	if (!(cond)) { \
+		struct waiter we_w_ = { .thread = current(), .exclusive = (excl) }; \
+		list_init(&we_w_.link); \
+		wait_queue_add((q), &we_w_); \
+		for (;;) { \
+			thread_prepare_sleep(state); \
+			if (cond) \
+				break; \
+			if (thread_interrupt_pending(state)) { \
+				we_r_ = (intr_err); \
+				break; \
+			} \
+			if ((deadline) == ~0ull) { \
+				schedule(); \
+			} else if (!schedule_until(deadline)) { \
+				we_r_ = (cond) ? 0 : -ETIMEDOUT; \
+				break; \
+			} \
+			if (list_empty(&we_w_.link)) \
+				wait_queue_add((q), &we_w_); \
+		} \
+		thread_finish_sleep(); \
+		wait_queue_remove((q), &we_w_); \
+	} \
+	we_r_; })
+
+// cond is evaluated several times, without the queue's lock. deadline_ns: monotonic, ~0 for none.
+#define wait_event(q, cond) ((void)WAIT_EVENT_(q, cond, THREAD_UNINTERRUPTIBLE, false, ~0ull, 0))
+#define wait_event_interruptible(q, cond) WAIT_EVENT_(q, cond, THREAD_INTERRUPTIBLE, false, ~0ull, -ERESTARTSYS)
+#define wait_event_interruptible_exclusive(q, cond) WAIT_EVENT_(q, cond, THREAD_INTERRUPTIBLE, true, ~0ull, -ERESTARTSYS)
+#define wait_event_interruptible_until(q, cond, deadline_ns) \
+	WAIT_EVENT_(q, cond, THREAD_INTERRUPTIBLE, false, deadline_ns, -ERESTARTSYS)
+#define wait_event_until(q, cond, deadline_ns) WAIT_EVENT_(q, cond, THREAD_UNINTERRUPTIBLE, false, deadline_ns, 0)
+#define wait_event_killable(q, cond) WAIT_EVENT_(q, cond, THREAD_KILLABLE, false, ~0ull, -EINTR)

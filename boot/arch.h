@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// What the loader needs of a CPU architecture; one folder of arch/ implements it.
+#pragma once
+
+#include <stdint.h>
+
+#include "boot/loader.h"
+
+/* Of the target: where the direct map begins, its e_machine, and the one relocation that a kernel may contain. */
+extern const uint64_t arch_hhdm;
+extern const uint16_t arch_elf_machine;
+extern const uint32_t arch_elf_relative;
+
+/* Whether this machine, as the firmware left it, can enter a kernel at all. */
+[[nodiscard]] reason arch_check(void);
+
+/* A root table being filled; its pages come from a pool that the caller allocated, zeroed, before. */
+struct space {
+	uint64_t *root;
+	uint8_t *pool;
+	uint64_t pool_pages, used_pages;
+};
+
+/* Allocate no memory and call no firmware. False: the pool is used up. */
+[[nodiscard]] bool space_init(struct space *space, void *pool, uint64_t pool_pages);
+[[nodiscard]] bool space_map(struct space *space, uint64_t virt, uint64_t phys, uint64_t len_bytes,
+			     unsigned rights);
+
+/* Learns from the firmware's tables what arch_enter must silence. May be called with null. */
+void arch_prepare(const void *rsdp);
+
+/* Once boot services have ended: the CPU as the protocol wants it, then the kernel. */
+[[noreturn]] void arch_enter(const struct space *space, uint64_t entry, uint64_t stack_top);

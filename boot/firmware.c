@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+// Console, pages and tables of the firmware, and the four functions that the compiler expects to exist.
+#include <stdarg.h>
+
+#include "boot/loader.h"
+
+struct efi_system_table *efi;
+
+void firmware_init(struct efi_system_table *table)
+{
+	efi = table;
+	/* The firmware would otherwise reset the machine five minutes after the loader's start. */
+	efi->boot->set_watchdog_timer(0, 0, 0, nullptr);
+}
+
+/* Collects UCS-2 so that the firmware, whose console is slow, is called once for many characters. */
+struct line {
+	efi_char text[128];
+	unsigned len;
+};
+
+static void line_flush(struct line *line)
+{
+	line->text[line->len] = 0;
+	efi->con_out->output_string(efi->con_out, line->text);
+	line->len = 0;
+}
+
+static void line_put(struct line *line, char c)
+{
+	if (line->len + 3 > sizeof(line->text) / sizeof(line->text[0]))
+		line_flush(line);
+	if (c == '\n')
+		line->text[line->len++] = u'\r';
+	line->text[line->len++] = (c == '\n' || (c >= ' ' && c <= '~')) ? (efi_char)c : u'?';
+}
+
+static void line_put_number(struct line *line, uint64_t n, unsigned base)
+{
+	char digits[20];
+	unsigned len = 0;
+
+	do {
+		digits[len++] = "0123456789abcdef"[n % base];
+		n /= base;
+	} while (n);
+	while (len)
+		line_put(line, digits[--len]);
+}
+
+void say(const char *format, ...)
+{
+	struct line line = {};
+	va_list args;
+
+	if (!efi->con_out)
+		return;
+	va_start(args, format);
+	for (; *format; format++) {
+		if (*format != '%') {
+			line_put(&line, *format);
+			continue;
+		}
+		switch (*++format) {
+		case 's':
+			for (const char *s = va_arg(args, const char *); *s; s++)
+				line_put(&line, *s);
+			break;
+		case 'u':
+			line_put_number(&line, va_arg(args, uint64_t), 10);
+			break;
+		case 'x':
+			line_put_number(&line, va_arg(args, uint64_t), 16);
+			break;
+		default:
+			line_put(&line, '%');
+			if (!*format)
+				format--;
+		}
+	}
+	va_end(args);
+	line_flush(&line);
+}
+
+void *pages_alloc(uint64_t len_bytes, uint64_t align)
+{
+	uint64_t pages = len_bytes / PAGE_SIZE + (len_bytes % PAGE_SIZE != 0);
+	uint64_t slack = align > PAGE_SIZE ? align / PAGE_SIZE - 1 : 0;
+	uint64_t base;
+
+	if (pages == 0)
+		pages = 1;
+	if (efi->boot->allocate_pages(EFI_ALLOCATE_ANY_PAGES, EFI_LOADER_DATA, pages + slack, &base))
+		return nullptr;
+	if (slack) {
+		uint64_t start = align_up(base, align);
+		uint64_t head = (start - base) / PAGE_SIZE;
+
+		if (head)
+			efi->boot->free_pages(base, head);
+		if (slack > head)
+			efi->boot->free_pages(start + pages * PAGE_SIZE, slack - head);
+		base = start;
+	}
+	memset(at_phys(base), 0, pages * PAGE_SIZE);
+	return at_phys(base);
+}
+
+void *firmware_table(const struct efi_guid *guid)
+{
+	for (uint64_t i = 0; i < efi->table_count; i++)
+		if (memcmp(&efi->tables[i].guid, guid, sizeof(*guid)) == 0)
+			return efi->tables[i].table;
+	return nullptr;
+}
+
+/*
+ * base/ has these too, but for the kernel's target; here `long` has 32 bits. Plain loops: the loader is compiled with
+ * -fno-builtin, or the compiler would turn them into calls of themselves. What is large moves by words.
+ */
+void *memcpy(void *restrict to, const void *restrict from, size_t n)
+{
+	unsigned char *t = to;
+	const unsigned char *f = from;
+
+	if ((((uintptr_t)t | (uintptr_t)f) & 7) == 0)
+		for (; n >= 8; n -= 8, t += 8, f += 8)
+			*(uint64_t *)t = *(const uint64_t *)f;
+	while (n--)
+		*t++ = *f++;
+	return to;
+}
+
+void *memmove(void *to, const void *from, size_t n)
+{
+	unsigned char *t = to;
+	const unsigned char *f = from;
+
+	if (t <= f)
+		while (n--)
+			*t++ = *f++;
+	else
+		while (n--)
+			t[n] = f[n];
+	return to;
+}
+
+void *memset(void *to, int byte, size_t n)
+{
+	unsigned char *t = to;
+	uint64_t word = 0x0101010101010101ull * (unsigned char)byte;
+
+	if (((uintptr_t)t & 7) == 0)
+		for (; n >= 8; n -= 8, t += 8)
+			*(uint64_t *)t = word;
+	while (n--)
+		*t++ = (unsigned char)byte;
+	return to;
+}
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+	const unsigned char *x = a, *y = b;
+
+	for (; n; n--, x++, y++)
+		if (*x != *y)
+			return *x - *y;
+	return 0;
+}
+
+size_t strlen(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n])
+		n++;
+	return n;
+}
+
+bool str_equal(const char *a, const char *b)
+{
+	return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0;
+}

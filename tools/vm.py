@@ -37,6 +37,9 @@ import initrd as cpio
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXIT_USAGE, EXIT_TIMEOUT, EXIT_PANIC, EXIT_CANNOT = 2, 124, 125, 126
 PANIC = re.compile(rb"K(?:ernel panic|ERNEL PANIC)")
+# Piped input is typed when the console has been silent for so long: what comes before a program has
+# opened the terminal would be lost.
+SILENCE_S = 0.5
 # A panicking kernel may still print registers and backtraces; after this it is taken as hung.
 PANIC_GRACE_S = 5.0
 OVMF = ["/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/qemu/OVMF.fd"]
@@ -255,9 +258,7 @@ class Guest:
     """A QEMU of ours and its serial line. Use as a context manager: leaving it kills the QEMU."""
 
     def __init__(self, options: Options, append: str, overlay: bytes = b""):
-        machine = MACHINES.get(options.arch)
-        if machine is None:
-            raise VmError(f"--arch {options.arch}: known are {', '.join(MACHINES)}")
+        machine = MACHINES[options.arch]
         qemu = check_qemu(machine)
         kernel = options.kernel or need(options.arch, options.built("halyard"))
         initrd = options.initrd or need(options.arch, options.built("initrd.cpio"))
@@ -330,6 +331,8 @@ class Guest:
         """After QEMU's end: what it said, or how it ended."""
         self.process.wait()
         said = self.process.stderr.read().decode(errors="replace").strip()
+        if not said and self.process.returncode == 0:
+            return "the machine was reset or powered off"
         return said or f"exit status {self.process.returncode}"
 
 
@@ -468,14 +471,19 @@ def interact(options: Options) -> int:
     tail = b""
     panicked = False
     source: int | None = sys.stdin.fileno()
+    silent_at = None
+    line_start = True
     with Guest(options, append) as guest, contextlib.ExitStack() as stack:
         if terminal:
             note("Ctrl-A X quits")
             stack.enter_context(raw_terminal(source))
         while not escape.quit:
-            data, typed = guest.read(extra=source)
+            listening = terminal or silent_at is not None and time.monotonic() >= silent_at
+            data, typed = guest.read(source if listening else None, None if listening else silent_at)
             if data is None:
                 break
+            if data and not listening:
+                silent_at = time.monotonic() + SILENCE_S
             emit(data)
             tail = (tail + data)[-4096:]
             panicked = panicked or PANIC.search(tail) is not None
@@ -483,11 +491,12 @@ def interact(options: Options) -> int:
                 keys = os.read(source, 4096)
                 if not keys:
                     source = None
-                    guest.write(b"" if terminal else b"\x04")
+                    guest.write(b"" if terminal else b"\x04" if line_start else b"\n\x04")
                 elif terminal:
                     guest.write(escape.filter(keys))
                 else:
                     guest.write(keys)
+                    line_start = keys.endswith(b"\n")
         else:
             return 0
         complaint = guest.complaint()
@@ -499,11 +508,10 @@ def interact(options: Options) -> int:
 def parse(arguments: list[str]) -> tuple[Options, list[str]]:
     """The command line: options, and the command behind `--`."""
     command: list[str] = []
+    bare = arguments[-1:] == ["--"]
     if "--" in arguments:
         at = arguments.index("--")
         arguments, command = arguments[:at], arguments[at + 1:]
-        if not command:
-            arguments = ["-- without a command"]
     parser = argparse.ArgumentParser(
         prog="vm", usage="vm [options] [-- COMMAND...]",
         description="Boot Halyard in QEMU. With a command, run that in the guest and pass its output "
@@ -512,7 +520,7 @@ def parse(arguments: list[str]) -> tuple[Options, list[str]]:
                "output and errors come on standard output. Exit status: the command's; 124 when the "
                "time was up; 125 when the kernel panicked or QEMU ended; 126 when it could not start.")
     default = Options()
-    parser.add_argument("--arch", default=default.arch, help="x86_64")
+    parser.add_argument("--arch", default=default.arch, choices=MACHINES)
     parser.add_argument("--cpus", "-c", type=int, default=default.cpus, metavar="N", help="default 1")
     parser.add_argument("--memory", "-m", default=default.memory, metavar="M",
                         help="as QEMU takes it: megabytes, or with a suffix; default 512M")
@@ -529,6 +537,8 @@ def parse(arguments: list[str]) -> tuple[Options, list[str]]:
     parser.add_argument("--qemu-arg", action="append", default=[], dest="qemu_args", metavar="ARG",
                         help="an argument for QEMU as it is; may be repeated")
     found = vars(parser.parse_args(arguments))
+    if bare:
+        parser.error("no command behind --")
     found["append"] = " ".join(found["append"])
     if found["cpus"] < 1:
         parser.error("--cpus must be at least 1")

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+# Tests: `make check` reads the sources, `make unit` runs on the host, tests/system boots the kernel.
+
+HOST := build/host
+PYTEST := $(if $(wildcard /usr/bin/pytest-3),/usr/bin/python3,$(PYTHON)) -m pytest -p no:cacheprovider
+
+BASE_TESTS := $(HOST)/base_tests
+BASE_OBJS := $(patsubst %.c,$(HOST)/%.o,$(wildcard base/*.c) base/host/ktest_main.c)
+HOST_CFLAGS := -std=c23 -g -O1 -fno-omit-frame-pointer -Wall -Wextra -Werror -I. \
+	-DCONFIG_DEBUG=1 -fsanitize=address,undefined -fno-sanitize-recover=all
+
+.PHONY: unit base-tests programs-for-tests
+check:
+	$(Q)$(PYTHON) tools/check.py --arch $(ARCH)
+
+unit: base-tests
+	$(Q)$(if $(wildcard tests/unit/test_*.py),$(PYTEST) -q tests/unit)
+
+base-tests: $(BASE_TESTS)
+	$(Q)$(BASE_TESTS)
+
+$(BASE_TESTS): $(BASE_OBJS)
+	$(say) HOSTLD $@
+	$(Q)$(HOSTCC) -fsanitize=address,undefined $^ -o $@
+
+$(HOST)/%.o: %.c mk/test.mk
+	@mkdir -p $(@D)
+	$(say) HOSTCC $<
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
+
+-include $(BASE_OBJS:.o=.d)
+
+# One pytest runs the tools' unit tests and the system tests, so that its summary is the last line.
+test: deps
+	@$(MAKE) all initrd user $(TOOLS_INITRD) $(if $(wildcard tools/mkimage.py boot/*.c),image)
+	@$(MAKE) check
+	@$(MAKE) base-tests
+	@$(PYTEST) -v tests/unit tests/system

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+# Programs that run on the kernel: those of user/ and the system tests' helpers in tests/programs/,
+# one C file each, linked statically so that any initramfs can hold them.
+
+USER_SRCS := $(wildcard user/*.c tests/programs/*.c)
+PROGRAMS := $(addprefix $(BUILD)/programs/,$(notdir $(USER_SRCS:.c=)))
+USER_CFLAGS := -std=gnu2x -O2 -g -Wall -Wextra -Werror -pthread -static -I. -Iuser/include
+
+.PHONY: user
+user: $(PROGRAMS)
+
+vpath %.c user tests/programs
+
+# Flags of its own for one program: USERFLAGS_name := -fno-pie
+$(BUILD)/programs/%: %.c mk/user.mk
+	@mkdir -p $(@D)
+	$(say) USERCC $@
+	$(Q)$(USERCC) $(USER_CFLAGS) $(USERFLAGS_$*) -MMD -MP -MF $@.d $< $(USERLIBS_$*) -o $@
+
+-include $(PROGRAMS:=.d)

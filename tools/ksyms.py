@@ -19,8 +19,8 @@ STT_NOTYPE, STT_FUNC = 0, 2
 UPPER_HALF = 1 << 63
 
 
-def functions(path: str) -> list[tuple[int, str]]:
-    """The upper half's code symbols as (address, name), sorted, one for each address."""
+def functions(path: str) -> tuple[list[tuple[int, str]], int]:
+    """The upper half's code symbols as (address, name), sorted, one for each address, and the code's end."""
     with open(path, "rb") as file:
         image = file.read()
     if image[:6] != b"\x7fELF\x02\x01":
@@ -30,6 +30,8 @@ def functions(path: str) -> list[tuple[int, str]]:
     sections = [struct.unpack_from("<IIQQQQIIQQ", image, shoff + i * shentsize)
                 for i in range(shnum)]
     executable = {i for i, section in enumerate(sections) if section[2] & SHF_EXECINSTR}
+    end = max((section[3] + section[5] for section in sections
+               if section[2] & SHF_EXECINSTR and section[3] >= UPPER_HALF), default=0)
     best: dict[int, tuple[int, str]] = {}
     for section in sections:
         if section[1] != SHT_SYMTAB:
@@ -48,10 +50,10 @@ def functions(path: str) -> list[tuple[int, str]]:
             rank = (kind != STT_FUNC, text)
             if value not in best or rank < best[value]:
                 best[value] = rank
-    return sorted((value, rank[1]) for value, rank in best.items())
+    return sorted((value, rank[1]) for value, rank in best.items()), end
 
 
-def assembly(symbols: list[tuple[int, str]]) -> str:
+def assembly(symbols: list[tuple[int, str]], end: int) -> str:
     """The table in GNU assembly. Without symbols every array still has one element."""
     base = symbols[0][0] if symbols else 0
     if symbols and symbols[-1][0] - base >= 1 << 32:
@@ -67,6 +69,8 @@ def assembly(symbols: list[tuple[int, str]]) -> str:
         names.append(f'\t.asciz "{name}"')
         at += len(name) + 1
     define("ksyms_base", 8, [f"\t.quad {base:#x}"])
+    define("ksyms_end", 8, [f"\t.quad {end:#x}"])
+    define("ksyms_names_len", 8, [f"\t.quad {at}"])
     define("ksyms_count", 8, [f"\t.quad {len(symbols)}"])
     define("ksyms_offsets", 8, [f"\t.long {value - base}" for value, _ in symbols] or ["\t.long 0"])
     define("ksyms_name_offsets", 8, [f"\t.long {offset}" for offset in name_offsets] or ["\t.long 0"])
@@ -77,14 +81,14 @@ def assembly(symbols: list[tuple[int, str]]) -> str:
 
 def main(arguments: list[str]) -> None:
     if arguments == ["--empty"]:
-        sys.stdout.write(assembly([]))
+        sys.stdout.write(assembly([], 0))
     elif len(arguments) == 3 and arguments[0] == "--check":
-        moved = sorted(set(functions(arguments[1])) ^ set(functions(arguments[2])))
+        moved = sorted(set(functions(arguments[1])[0]) ^ set(functions(arguments[2])[0]))
         if moved:
             sys.exit(f"ksyms: {moved[0][1]} and {len(moved) - 1} others moved when the symbol table was "
                      "embedded; .ksyms must lie behind all code in the linker script")
     elif len(arguments) == 1:
-        sys.stdout.write(assembly(functions(arguments[0])))
+        sys.stdout.write(assembly(*functions(arguments[0])))
     else:
         sys.exit(__doc__)
 

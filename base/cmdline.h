@@ -30,7 +30,7 @@ static inline void cmdline_iter_init(struct cmdline_iter *it, const char *cmdlin
 
 // The next word (`--` itself is skipped): 1, 0 at the end, -EINVAL for an unterminated quote, with
 // it->pos at the word that has it.
-int cmdline_next(struct cmdline_iter *it, struct cmdline_arg *arg);
+int cmdline_iter_next(struct cmdline_iter *it, struct cmdline_arg *arg);
 
 // Whether the argument's key is `key`.
 bool cmdline_key_is(const struct cmdline_arg *arg, const char *key);
@@ -42,7 +42,7 @@ int cmdline_next_of(struct cmdline_iter *it, const char *key, struct cmdline_arg
 [[nodiscard]] int cmdline_find(const char *cmdline, const char *key, struct cmdline_arg *arg);
 
 // Whether `key` occurs at all. A malformed command line counts up to its bad word.
-bool cmdline_has(const char *cmdline, const char *key);
+bool cmdline_contains(const char *cmdline, const char *key);
 
 // Copies the last value of `key` into buf (empty for a key without '='). Result: its length, -ENOENT,
 // -E2BIG (cut), -EINVAL.

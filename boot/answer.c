@@ -13,7 +13,8 @@ static void *to_kernel(const void *p)
 	return (void *)(phys_of(p) + arch_hhdm);
 }
 
-/* Loader memory for answers, zeroed, 16-aligned; cut from chunks because most answers have a few bytes. */
+/* Loader memory for answers, zeroed, 16-aligned; cut from chunks because most answers have a few
+ * bytes. */
 static void *answer_alloc(uint64_t len_bytes)
 {
 	static uint8_t *chunk;
@@ -45,10 +46,10 @@ static char *answer_string(const char *s)
 }
 
 /* Allocates a response and links it to the request; the variable `r` is the response. */
-#define RESPOND(type)                                                                              \
-	type *r = answer_alloc(sizeof(*r));                                                        \
-	if (!r)                                                                                    \
-		return no_memory;                                                                  \
+#define RESPOND(type)                       \
+	type *r = answer_alloc(sizeof(*r)); \
+	if (!r)                             \
+		return no_memory;           \
 	req->response = to_kernel(r)
 
 static reason answer_loader(struct handover *, struct limine_request *req)
@@ -121,7 +122,8 @@ static reason answer_framebuffer(struct handover *h, struct limine_request *req)
 		blue = info->blue_mask;
 		all = red | green | blue | info->reserved_mask;
 	}
-	/* UEFI 2.10, 12.9.2: a pixel of a bit mask has as many bytes as hold the highest bit set. */
+	/* UEFI 2.10, 12.9.2: a pixel of a bit mask has as many bytes as hold the highest bit set.
+	 */
 	fb->bpp = all ? (uint16_t)align_up(32 - (unsigned)__builtin_clz(all), 8) : 0;
 	fb->address = (void *)(h->graphics->base + arch_hhdm);
 	fb->width = info->width;
@@ -259,24 +261,25 @@ static const struct answer {
 	uint64_t size; /* of the request */
 	reason (*answer)(struct handover *h, struct limine_request *req);
 } answers[] = {
-	{ LIMINE_BOOTLOADER_INFO_ID, sizeof(struct limine_request), answer_loader },
-	{ LIMINE_EXECUTABLE_CMDLINE_ID, sizeof(struct limine_request), answer_cmdline },
-	{ LIMINE_FIRMWARE_TYPE_ID, sizeof(struct limine_request), answer_firmware },
-	{ LIMINE_STACK_SIZE_ID, sizeof(struct limine_stack_size_request), answer_stack },
-	{ LIMINE_HHDM_ID, sizeof(struct limine_request), answer_hhdm },
-	{ LIMINE_FRAMEBUFFER_ID, sizeof(struct limine_request), answer_framebuffer },
-	{ LIMINE_PAGING_MODE_ID, sizeof(struct limine_paging_mode_request), answer_paging },
-	{ LIMINE_MEMMAP_ID, sizeof(struct limine_request), answer_memmap },
-	{ LIMINE_ENTRY_POINT_ID, sizeof(struct limine_entry_point_request), answer_entry },
-	{ LIMINE_EXECUTABLE_FILE_ID, sizeof(struct limine_request), answer_executable_file },
-	{ LIMINE_MODULE_ID, sizeof(struct limine_request), answer_modules },
-	{ LIMINE_RSDP_ID, sizeof(struct limine_request), answer_rsdp },
-	{ LIMINE_EFI_SYSTEM_TABLE_ID, sizeof(struct limine_request), answer_efi },
-	{ LIMINE_EXECUTABLE_ADDRESS_ID, sizeof(struct limine_request), answer_address },
-	{ LIMINE_DTB_ID, sizeof(struct limine_request), answer_dtb },
+	{LIMINE_BOOTLOADER_INFO_ID, sizeof(struct limine_request), answer_loader},
+	{LIMINE_EXECUTABLE_CMDLINE_ID, sizeof(struct limine_request), answer_cmdline},
+	{LIMINE_FIRMWARE_TYPE_ID, sizeof(struct limine_request), answer_firmware},
+	{LIMINE_STACK_SIZE_ID, sizeof(struct limine_stack_size_request), answer_stack},
+	{LIMINE_HHDM_ID, sizeof(struct limine_request), answer_hhdm},
+	{LIMINE_FRAMEBUFFER_ID, sizeof(struct limine_request), answer_framebuffer},
+	{LIMINE_PAGING_MODE_ID, sizeof(struct limine_paging_mode_request), answer_paging},
+	{LIMINE_MEMMAP_ID, sizeof(struct limine_request), answer_memmap},
+	{LIMINE_ENTRY_POINT_ID, sizeof(struct limine_entry_point_request), answer_entry},
+	{LIMINE_EXECUTABLE_FILE_ID, sizeof(struct limine_request), answer_executable_file},
+	{LIMINE_MODULE_ID, sizeof(struct limine_request), answer_modules},
+	{LIMINE_RSDP_ID, sizeof(struct limine_request), answer_rsdp},
+	{LIMINE_EFI_SYSTEM_TABLE_ID, sizeof(struct limine_request), answer_efi},
+	{LIMINE_EXECUTABLE_ADDRESS_ID, sizeof(struct limine_request), answer_address},
+	{LIMINE_DTB_ID, sizeof(struct limine_request), answer_dtb},
 };
 
-/* The first place in [at, end), on an 8-byte boundary, that holds these words; null when there is none. */
+/* The first place in [at, end), on an 8-byte boundary, that holds these words; null when there is
+ * none. */
 static uint8_t *find_words(uint8_t *at, const uint8_t *end, const uint64_t *words, unsigned count)
 {
 	uint64_t len = count * sizeof(*words);
@@ -306,8 +309,9 @@ static reason base_revision_answer(uint8_t *start, const uint8_t *end)
 
 reason requests_answer(struct handover *h)
 {
-	static const uint64_t start_mark[] = LIMINE_REQUESTS_START, end_mark[] = LIMINE_REQUESTS_END;
-	static const uint64_t common[] = { LIMINE_COMMON_MAGIC };
+	static const uint64_t start_mark[] = LIMINE_REQUESTS_START,
+			      end_mark[] = LIMINE_REQUESTS_END;
+	static const uint64_t common[] = {LIMINE_COMMON_MAGIC};
 	uint8_t *start = h->image.mem;
 	const uint8_t *end = start + h->image.len_bytes;
 	uint8_t *mark = find_words(start, end, start_mark, 4);
@@ -326,15 +330,16 @@ reason requests_answer(struct handover *h)
 		for (unsigned i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 			const struct answer *a = &answers[i];
 
-			if ((uint64_t)(end - start) < a->size || memcmp(start, a->id, sizeof(a->id)) != 0)
+			if ((uint64_t)(end - start) < a->size ||
+			    memcmp(start, a->id, sizeof(a->id)) != 0)
 				continue;
 			why = a->answer(h, (struct limine_request *)start);
 			if (why)
 				return why;
 		}
 	}
-	return image_may_enter(&h->image, h->image.entry) ? nullptr :
-							    "has an entry point outside its code";
+	return image_may_enter(&h->image, h->image.entry) ? nullptr
+							  : "has an entry point outside its code";
 }
 
 void memmap_answer(struct handover *h, const struct memmap *map)

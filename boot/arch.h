@@ -6,7 +6,8 @@
 
 #include "boot/loader.h"
 
-/* Of the target: where the direct map begins, its e_machine, and the one relocation that a kernel may contain. */
+/* Of the target: where the direct map begins, its e_machine, and the one relocation that a kernel
+ * may contain. */
 extern const uint64_t arch_hhdm;
 extern const uint16_t arch_elf_machine;
 extern const uint32_t arch_elf_relative;
@@ -14,7 +15,8 @@ extern const uint32_t arch_elf_relative;
 /* Whether this machine, as the firmware left it, can enter a kernel at all. */
 [[nodiscard]] reason arch_check(void);
 
-/* A root table being filled; its pages come from a pool that the caller allocated, zeroed, before. */
+/* A root table being filled; its pages come from a pool that the caller allocated, zeroed, before.
+ */
 struct space {
 	uint64_t *root;
 	uint8_t *pool;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Loads a kernel's ELF file. The file is not trusted: every number in it is checked before it is used.
+// Loads a kernel's ELF file. The file is not trusted: every number in it is checked before it is
+// used.
 #include <stdckdint.h>
 
 #include "boot/arch.h"
@@ -35,16 +36,25 @@ struct elf_rela {
 enum { ET_EXEC = 2, ET_DYN = 3 };
 enum { PT_LOAD = 1, PT_DYNAMIC = 2, PT_INTERP = 3 };
 enum { PF_X = 1, PF_W = 2 };
-enum { DT_NULL = 0, DT_RELA = 7, DT_RELASZ = 8, DT_RELAENT = 9, DT_REL = 17, DT_JMPREL = 23, DT_RELR = 36 };
+enum {
+	DT_NULL = 0,
+	DT_RELA = 7,
+	DT_RELASZ = 8,
+	DT_RELAENT = 9,
+	DT_REL = 17,
+	DT_JMPREL = 23,
+	DT_RELR = 36
+};
 
-/* Where the protocol puts kernels, and more than any kernel needs below the end of the address space. */
+/* Where the protocol puts kernels, and more than any kernel needs below the end of the address
+ * space. */
 constexpr uint64_t TOP_2_GIB = 0xffffffff80000000;
 constexpr uint64_t IMAGE_MAX = 1ull << 30;
 constexpr uint64_t LARGE_PAGE = 2ull << 20;
 
 static reason check_header(const struct file *file, const struct elf_header *e)
 {
-	static const uint8_t magic[7] = { 0x7f, 'E', 'L', 'F', 2 /* 64-bit */, 1 /* little */, 1 };
+	static const uint8_t magic[7] = {0x7f, 'E', 'L', 'F', 2 /* 64-bit */, 1 /* little */, 1};
 	uint64_t table_len, table_end;
 
 	if (file->size < sizeof(*e))
@@ -67,7 +77,8 @@ static reason check_load(const struct file *file, const struct elf_segment *s)
 {
 	uint64_t file_end, mem_end;
 
-	if (s->filesz > s->memsz || ckd_add(&file_end, s->offset, s->filesz) || file_end > file->size)
+	if (s->filesz > s->memsz || ckd_add(&file_end, s->offset, s->filesz) ||
+	    file_end > file->size)
 		return "is damaged or cut short: a segment lies outside the file";
 	/* Short of the last page: rounding up must not wrap. */
 	if (ckd_add(&mem_end, s->virt, s->memsz) || mem_end > UINT64_MAX - PAGE_SIZE)
@@ -77,7 +88,8 @@ static reason check_load(const struct file *file, const struct elf_segment *s)
 	return nullptr;
 }
 
-/* Adds the pages of a segment. Segments come in ascending order, as ELF demands; that also makes overlaps easy to see. */
+/* Adds the pages of a segment. Segments come in ascending order, as ELF demands; that also makes
+ * overlaps easy to see. */
 static reason add_segment(struct image *image, const struct elf_segment *s)
 {
 	uint64_t start = align_down(s->virt, PAGE_SIZE);
@@ -102,7 +114,7 @@ static reason add_segment(struct image *image, const struct elf_segment *s)
 		return "claims more than 1 GiB of address space";
 	image->len_bytes = end - image->virt;
 	if (start < end)
-		image->segments[image->nsegments++] = (struct segment){ start, end - start, rights };
+		image->segments[image->nsegments++] = (struct segment){start, end - start, rights};
 	return nullptr;
 }
 
@@ -154,7 +166,8 @@ static reason relocate(const struct image *image, const struct elf_segment *dyna
 	return nullptr;
 }
 
-/* How far from its link address the image goes: nowhere, unless it is position-independent and linked low. */
+/* How far from its link address the image goes: nowhere, unless it is position-independent and
+ * linked low. */
 static reason choose_slide(const struct elf_header *e, const struct image *image, uint64_t *slide)
 {
 	*slide = 0;
@@ -205,7 +218,7 @@ reason elf_load(const struct file *file, struct image *out)
 	if (why)
 		return why;
 	table = (const struct elf_segment *)(file->data + e->phoff);
-	*out = (struct image){ .entry = e->entry };
+	*out = (struct image){.entry = e->entry};
 	why = collect_segments(file, e, table, out);
 	if (!why)
 		why = choose_slide(e, out, &slide);

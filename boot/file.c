@@ -36,7 +36,8 @@ static reason open_by_path(struct efi_file *volume, const char *path, struct efi
 static reason read_open(struct efi_file *f, struct file *out)
 {
 	static const struct efi_guid info_guid = EFI_FILE_INFO_GUID;
-	alignas(struct efi_file_info) uint8_t buf[sizeof(struct efi_file_info) + 256 * sizeof(efi_char)];
+	alignas(struct efi_file_info)
+		uint8_t buf[sizeof(struct efi_file_info) + 256 * sizeof(efi_char)];
 	const struct efi_file_info *info = (const struct efi_file_info *)buf;
 	uint64_t buf_size = sizeof(buf);
 
@@ -70,7 +71,7 @@ reason file_read(struct efi_file *volume, const char *path, struct file *out)
 
 	if (why)
 		return why;
-	*out = (struct file){ .path = path };
+	*out = (struct file){.path = path};
 	why = read_open(f, out);
 	f->close(f);
 	return why;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Console, pages and tables of the firmware, and the four functions that the compiler expects to exist.
+// Console, pages and tables of the firmware, and the four functions that the compiler expects to
+// exist.
 #include <stdarg.h>
 
 #include "boot/loader.h"
@@ -13,7 +14,8 @@ void firmware_init(struct efi_system_table *table)
 	efi->boot->set_watchdog_timer(0, 0, 0, nullptr);
 }
 
-/* Collects UCS-2 so that the firmware, whose console is slow, is called once for many characters. */
+/* Collects UCS-2 so that the firmware, whose console is slow, is called once for many characters.
+ */
 struct line {
 	efi_char text[128];
 	unsigned len;
@@ -90,7 +92,8 @@ void *pages_alloc(uint64_t len_bytes, uint64_t align)
 
 	if (pages == 0)
 		pages = 1;
-	if (efi->boot->allocate_pages(EFI_ALLOCATE_ANY_PAGES, EFI_LOADER_DATA, pages + slack, &base))
+	if (efi->boot->allocate_pages(EFI_ALLOCATE_ANY_PAGES, EFI_LOADER_DATA, pages + slack,
+				      &base))
 		return nullptr;
 	if (slack) {
 		uint64_t start = align_up(base, align);
@@ -115,8 +118,9 @@ void *firmware_table(const struct efi_guid *guid)
 }
 
 /*
- * base/ has these too, but for the kernel's target; here `long` has 32 bits. Plain loops: the loader is compiled with
- * -fno-builtin, or the compiler would turn them into calls of themselves. What is large moves by words.
+ * base/ has these too, but for the kernel's target; here `long` has 32 bits. Plain loops: the
+ * loader is compiled with -fno-builtin, or the compiler would turn them into calls of themselves.
+ * What is large moves by words.
  */
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The loader's own interfaces: console, memory, files, configuration, ELF, memory map, the protocol's answers.
+// The loader's own interfaces: console, memory, files, configuration, ELF, memory map, the
+// protocol's answers.
 #pragma once
 
 #include <stddef.h>
@@ -9,13 +10,14 @@
 #include "boot/efi.h"
 
 /*
- * Functions that can fail for a reason that the user can mend return a `reason`: null for success, else a sentence
- * without a full stop, to be printed behind the name of the file that it is about. Nothing is freed on failure: the
- * firmware takes back all pages of an application that returns.
+ * Functions that can fail for a reason that the user can mend return a `reason`: null for success,
+ * else a sentence without a full stop, to be printed behind the name of the file that it is about.
+ * Nothing is freed on failure: the firmware takes back all pages of an application that returns.
  */
 typedef const char *reason;
 
-/* ---- firmware.c: what the loader needs from UEFI, and the string functions that the compiler and we want ---- */
+/* ---- firmware.c: what the loader needs from UEFI, and the string functions that the compiler and
+ * we want ---- */
 
 extern struct efi_system_table *efi; /* immutable after firmware_init */
 
@@ -24,7 +26,8 @@ void firmware_init(struct efi_system_table *table);
 /* Prints on the firmware's console. Knows %s, %u (uint64_t) and %x (uint64_t), nothing else. */
 void say(const char *format, ...);
 
-/* Zeroed pages of loader memory, aligned to `align` (a power of two); null when there are none left. */
+/* Zeroed pages of loader memory, aligned to `align` (a power of two); null when there are none
+ * left. */
 [[nodiscard]] void *pages_alloc(uint64_t len_bytes, uint64_t align);
 
 /* The firmware's table with this id, or null. */
@@ -84,7 +87,8 @@ struct config {
 	unsigned line; /* where parsing stopped, for messages */
 };
 
-/* Cuts text (zero-terminated, kept by the caller, changed) into its values, to which *out then points. */
+/* Cuts text (zero-terminated, kept by the caller, changed) into its values, to which *out then
+ * points. */
 [[nodiscard]] reason config_parse(char *text, uint64_t len, struct config *out);
 
 /* ---- elf.c ---- */
@@ -129,7 +133,8 @@ struct memmap {
 };
 
 /* Makes [base, base + len) be of this type, whatever it was. */
-void memmap_paint(struct memmap *map, uint64_t base, uint64_t len_bytes, enum limine_memmap_type type);
+void memmap_paint(struct memmap *map, uint64_t base, uint64_t len_bytes,
+		  enum limine_memmap_type type);
 
 /* Takes over the firmware's map as it will be once the loader has left. */
 void memmap_from_efi(struct memmap *map, const uint8_t *descriptors, uint64_t len_bytes,
@@ -144,13 +149,14 @@ struct handover {
 	struct image image;
 	struct efi_graphics_mode *graphics; /* null: no framebuffer */
 	const void *rsdp;		    /* null: no ACPI */
-	uint64_t stack_size;		    /* in: our default; out: what the kernel wants at least */
-	bool keep_kernel_file;		    /* out: the kernel asked for it, so its memory stays the kernel's */
+	uint64_t stack_size;   /* in: our default; out: what the kernel wants at least */
+	bool keep_kernel_file; /* out: the kernel asked for it, so its memory stays the kernel's */
 	struct limine_memmap_response *memmap_response; /* out: null if not asked for */
 	struct limine_memmap_entry *memmap_entries;	/* out: room for MEMMAP_MAX */
 };
 
-/* Finds the requests in the loaded image and answers all but the memory map, whose contents memmap_answer adds. */
+/* Finds the requests in the loaded image and answers all but the memory map, whose contents
+ * memmap_answer adds. */
 [[nodiscard]] reason requests_answer(struct handover *h);
 
 void memmap_answer(struct handover *h, const struct memmap *map);

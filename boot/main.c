@@ -2,22 +2,26 @@
 // The UEFI loader: reads a kernel and its files, answers its requests, and hands the machine over.
 
 /*
- * The loader is the UEFI door of Halyard, and of any kernel for the Limine boot protocol, base revision 3. It lies on
- * a volume as EFI/BOOT/BOOTX64.EFI and reads /boot/halyard.conf from the same volume.
+ * The loader is the UEFI door of Halyard, and of any kernel for the Limine boot protocol, base
+ * revision 3. It lies on a volume as EFI/BOOT/BOOTX64.EFI and reads /boot/halyard.conf from the
+ * same volume.
  *
  * It goes through three states.
- *  1. Under the firmware. Files are read, checked and laid out; requests are answered except for the memory map.
- *     Whatever goes wrong is one sentence on the firmware's console, after which the loader returns, and the firmware
- *     tries its next boot option.
- *  2. Leaving. The memory map is fetched; the kernel's page tables and the answer about memory are made from it, with
- *     memory that was allocated before, and without a call of the firmware: so the map stays true and its key valid.
- *     Then boot services end. Firmware may refuse because an event of its own has changed the map: then all this
- *     happens again, and only the two calls are made that are allowed in between. As the tables are made before the
- *     end, a lack of memory for them can still be reported.
- *  3. Alone. Nothing is left that could fail: the architecture's arch_enter() sets the CPU up and jumps.
+ *  1. Under the firmware. Files are read, checked and laid out; requests are answered except for
+ * the memory map. Whatever goes wrong is one sentence on the firmware's console, after which the
+ * loader returns, and the firmware tries its next boot option.
+ *  2. Leaving. The memory map is fetched; the kernel's page tables and the answer about memory are
+ * made from it, with memory that was allocated before, and without a call of the firmware: so the
+ * map stays true and its key valid. Then boot services end. Firmware may refuse because an event of
+ * its own has changed the map: then all this happens again, and only the two calls are made that
+ * are allowed in between. As the tables are made before the end, a lack of memory for them can
+ * still be reported.
+ *  3. Alone. Nothing is left that could fail: the architecture's arch_enter() sets the CPU up and
+ * jumps.
  *
- * Memory of the loader, including what it runs on, is reported to the kernel as loader-reclaimable; the kernel's image
- * and the modules have their own type. Common code here serves all architectures; arch.h says what they differ in.
+ * Memory of the loader, including what it runs on, is reported to the kernel as loader-reclaimable;
+ * the kernel's image and the modules have their own type. Common code here serves all
+ * architectures; arch.h says what they differ in.
  */
 
 #include "boot/arch.h"
@@ -45,7 +49,8 @@ static bool load_files(efi_handle self, struct handover *h)
 	if (!why)
 		why = config_parse((char *)config.data, config.size, &h->config);
 	if (why && h->config.line) {
-		say("\nHalyard loader: line %u of %s %s.\n", (uint64_t)h->config.line, config_path, why);
+		say("\nHalyard loader: line %u of %s %s.\n", (uint64_t)h->config.line, config_path,
+		    why);
 		return false;
 	}
 	if (why)
@@ -81,7 +86,8 @@ static const void *rsdp_find(void)
 	return rsdp ? rsdp : firmware_table(&acpi1);
 }
 
-/* What the firmware's map cannot know: which of the loader's pages are the kernel's, and where pixels lie. */
+/* What the firmware's map cannot know: which of the loader's pages are the kernel's, and where
+ * pixels lie. */
 static void memmap_refine(struct memmap *map, const struct handover *h)
 {
 	constexpr enum limine_memmap_type kept = LIMINE_MEMMAP_EXECUTABLE_AND_MODULES;
@@ -91,7 +97,8 @@ static void memmap_refine(struct memmap *map, const struct handover *h)
 		memmap_paint(map, phys_of(h->modules[i].data),
 			     align_up(h->modules[i].size, PAGE_SIZE), kept);
 	if (h->keep_kernel_file)
-		memmap_paint(map, phys_of(h->kernel.data), align_up(h->kernel.size, PAGE_SIZE), kept);
+		memmap_paint(map, phys_of(h->kernel.data), align_up(h->kernel.size, PAGE_SIZE),
+			     kept);
 	if (h->graphics)
 		memmap_paint(map, h->graphics->base, align_up(h->graphics->size, PAGE_SIZE),
 			     LIMINE_MEMMAP_FRAMEBUFFER);
@@ -121,7 +128,8 @@ static bool map_direct(struct space *space, const struct memmap *map)
 		       (map->entries[i].type == LIMINE_MEMMAP_FRAMEBUFFER) == pixels;
 		     i++)
 			end += map->entries[i].length;
-		/* Executable, as the protocol has it: kernels may run code there before they have tables of their own. */
+		/* Executable, as the protocol has it: kernels may run code there before they have
+		 * tables of their own. */
 		if (!space_map(space, arch_hhdm + e->base, e->base, end - e->base,
 			       MAP_WRITE | (pixels ? MAP_WRITE_COMBINING : MAP_EXEC)))
 			return false;
@@ -141,7 +149,8 @@ static bool map_image(struct space *space, const struct image *image)
 	return true;
 }
 
-/* All memory that leaving takes, so that none need be allocated between the map and the end of boot services. */
+/* All memory that leaving takes, so that none need be allocated between the map and the end of boot
+ * services. */
 struct departure {
 	struct memmap *map;
 	uint8_t *efi_map;
@@ -154,7 +163,8 @@ struct departure {
 constexpr uint64_t POOL_START_PAGES = 256, POOL_MAX_PAGES = 64 << 10;
 constexpr uint64_t EFI_MAP_BYTES = 256 << 10;
 
-/* Makes the kernel's view of memory from the firmware's map. A null reason and *retry: the pool was too small. */
+/* Makes the kernel's view of memory from the firmware's map. A null reason and *retry: the pool was
+ * too small. */
 static reason departure_prepare(struct departure *d, struct handover *h, uint64_t *key, bool *retry)
 {
 	uint64_t size = d->efi_map_cap, stride;
@@ -211,7 +221,7 @@ static reason leave_firmware(efi_handle self, struct departure *d, struct handov
 
 static bool boot(efi_handle self)
 {
-	static struct handover h = { .stack_size = STACK_MIN };
+	static struct handover h = {.stack_size = STACK_MIN};
 	static struct departure d;
 	uint8_t *stack;
 	reason why = arch_check();

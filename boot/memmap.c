@@ -32,7 +32,8 @@ static void merge_with_next(struct memmap *map, unsigned at)
 	}
 }
 
-void memmap_paint(struct memmap *map, uint64_t base, uint64_t len_bytes, enum limine_memmap_type type)
+void memmap_paint(struct memmap *map, uint64_t base, uint64_t len_bytes,
+		  enum limine_memmap_type type)
 {
 	uint64_t end = base + len_bytes;
 	unsigned i = 0;
@@ -60,7 +61,7 @@ void memmap_paint(struct memmap *map, uint64_t base, uint64_t len_bytes, enum li
 		}
 		entry_remove(map, i);
 	}
-	entry_insert(map, i, (struct limine_memmap_entry){ base, len_bytes, type });
+	entry_insert(map, i, (struct limine_memmap_entry){base, len_bytes, type});
 	if (map->full)
 		return;
 	merge_with_next(map, i);
@@ -71,7 +72,8 @@ void memmap_paint(struct memmap *map, uint64_t base, uint64_t len_bytes, enum li
 static enum limine_memmap_type type_from_efi(enum efi_memory_type type)
 {
 	switch (type) {
-	case EFI_BOOT_SERVICES_CODE: /* free: the loader has left the firmware's page tables and stack */
+	case EFI_BOOT_SERVICES_CODE: /* free: the loader has left the firmware's page tables and
+					stack */
 	case EFI_BOOT_SERVICES_DATA:
 	case EFI_CONVENTIONAL_MEMORY:
 		return LIMINE_MEMMAP_USABLE;
@@ -109,8 +111,8 @@ void memmap_from_efi(struct memmap *map, const uint8_t *descriptors, uint64_t le
 			if (is_ram(type) && !(d->attribute & EFI_MEMORY_WB))
 				type = LIMINE_MEMMAP_RESERVED;
 			if (is_ram(type) == (pass == 0))
-				memmap_paint(map, d->physical_start,
-					     d->number_of_pages * PAGE_SIZE, type);
+				memmap_paint(map, d->physical_start, d->number_of_pages * PAGE_SIZE,
+					     type);
 		}
 	}
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The x86-64 CPU and its interrupt controllers, brought into the state in which the protocol enters a kernel.
+// The x86-64 CPU and its interrupt controllers, brought into the state in which the protocol enters
+// a kernel.
 #include "boot/arch.h"
 #include "boot/arch/x86_64/jump.h"
 
@@ -32,7 +33,10 @@ static uint64_t read_msr(uint32_t msr)
 
 static void write_msr(uint32_t msr, uint64_t value)
 {
-	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+			 : "memory");
 }
 
 static void out8(uint16_t port, uint8_t value)
@@ -48,13 +52,15 @@ reason arch_check(void)
 	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
 	if (!(d & (1u << 20)))
 		return "cannot be used: its CPU has no no-execute pages, or they are switched off in the setup";
-	/* Changing the number of levels takes a detour through 32-bit mode, which the protocol's default would need. */
+	/* Changing the number of levels takes a detour through 32-bit mode, which the protocol's
+	 * default would need. */
 	if (read_cr4() & CR4_LA57)
 		return "cannot be used: its firmware runs with five-level paging, this loader with four";
 	return nullptr;
 }
 
-/* ---- I/O APICs: found while the firmware's tables are certain to be mapped, masked after boot services ---- */
+/* ---- I/O APICs: found while the firmware's tables are certain to be mapped, masked after boot
+ * services ---- */
 
 struct acpi_header {
 	char signature[4];
@@ -83,7 +89,8 @@ static uint64_t read_u64(const uint8_t *p)
 	return n;
 }
 
-/* ACPI 6.5, 5.2.12: entries follow 8 bytes of fields; type 1 is an I/O APIC with its address at offset 4. */
+/* ACPI 6.5, 5.2.12: entries follow 8 bytes of fields; type 1 is an I/O APIC with its address at
+ * offset 4. */
 static void madt_scan(const struct acpi_header *madt)
 {
 	const uint8_t *at = (const uint8_t *)(madt + 1) + 8;
@@ -114,14 +121,16 @@ void arch_prepare(const void *rsdp)
 		return;
 	for (uint32_t at = sizeof(*root); at + width <= root->length; at += width) {
 		const uint8_t *slot = (const uint8_t *)root + at;
-		const struct acpi_header *table = at_phys(width == 8 ? read_u64(slot) : read_u32(slot));
+		const struct acpi_header *table =
+			at_phys(width == 8 ? read_u64(slot) : read_u32(slot));
 
 		if (table && memcmp(table->signature, "APIC", 4) == 0)
 			madt_scan(table);
 	}
 }
 
-/* The protocol: entries that deliver fixed or lowest-priority interrupts are masked; SMI, NMI and such stay. */
+/* The protocol: entries that deliver fixed or lowest-priority interrupts are masked; SMI, NMI and
+ * such stay. */
 static void ioapic_mask(uint32_t base)
 {
 	volatile uint32_t *select = at_phys(base), *window = at_phys(base + 0x10);
@@ -147,7 +156,8 @@ static void interrupts_silence(void)
 
 /* ---- the way in ---- */
 
-/* Flat segments as the protocol lists them: null; 16-bit code, data; 32-bit code, data; 64-bit code, data. */
+/* Flat segments as the protocol lists them: null; 16-bit code, data; 32-bit code, data; 64-bit
+ * code, data. */
 static const uint64_t gdt[7] = {
 	0,
 	0x00009b000000ffff,
@@ -162,7 +172,8 @@ void arch_enter(const struct space *space, uint64_t entry, uint64_t stack_top)
 {
 	constexpr uint32_t MSR_EFER = 0xc0000080, MSR_PAT = 0x277;
 	constexpr uint64_t EFER_NXE = 1 << 11;
-	/* WB, WT, UC-, UC as after reset, then WP, WC, UC-, UC. The firmware uses none of the upper four. */
+	/* WB, WT, UC-, UC as after reset, then WP, WC, UC-, UC. The firmware uses none of the upper
+	 * four. */
 	constexpr uint64_t PAT = 0x0007010500070406;
 	static uint64_t bridge[512] __attribute__((aligned(4096)));
 	static struct jump jump;

@@ -3,11 +3,11 @@
 #pragma once
 
 #define JUMP_BRIDGE_ROOT 0
-#define JUMP_ROOT 8
-#define JUMP_HHDM 16
-#define JUMP_GDT 30
-#define JUMP_ENTRY 40
-#define JUMP_STACK_TOP 48
+#define JUMP_ROOT	 8
+#define JUMP_HHDM	 16
+#define JUMP_GDT	 30
+#define JUMP_ENTRY	 40
+#define JUMP_STACK_TOP	 48
 
 #ifndef __ASSEMBLER__
 

@@ -29,7 +29,7 @@ static uint64_t *table_take(struct space *space)
 
 bool space_init(struct space *space, void *pool, uint64_t pool_pages)
 {
-	*space = (struct space){ .pool = pool, .pool_pages = pool_pages };
+	*space = (struct space){.pool = pool, .pool_pages = pool_pages};
 	space->root = table_take(space);
 	return space->root;
 }
@@ -42,7 +42,8 @@ static bool has_1g_pages(void)
 	return d & (1u << 26);
 }
 
-/* The entry for virt in the table of the level whose entries map 1 << shift bytes; null: no pages left. */
+/* The entry for virt in the table of the level whose entries map 1 << shift bytes; null: no pages
+ * left. */
 static uint64_t *entry_for(struct space *space, uint64_t virt, unsigned shift)
 {
 	uint64_t *table = space->root;
@@ -72,7 +73,8 @@ static unsigned largest_shift(uint64_t virt, uint64_t phys, uint64_t len_bytes, 
 }
 
 /* A range is mapped once only: the caller's ranges are disjoint, so no entry is ever split. */
-bool space_map(struct space *space, uint64_t virt, uint64_t phys, uint64_t len_bytes, unsigned rights)
+bool space_map(struct space *space, uint64_t virt, uint64_t phys, uint64_t len_bytes,
+	       unsigned rights)
 {
 	bool use_1g = has_1g_pages();
 	uint64_t bits = PTE_PRESENT | (rights & MAP_WRITE ? PTE_WRITE : 0) |

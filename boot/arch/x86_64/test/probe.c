@@ -2,9 +2,9 @@
 // A kernel whose only work is to check, from the inside, that its loader kept the Limine protocol.
 
 /*
- * It prints one line for each check ("ok NAME" or "FAIL NAME"), a few lines KEY=VALUE for the test that started it, and
- * "probe: done"; then it ends QEMU through the isa-debug-exit device at port 0xf4. It knows nothing of our loader: any
- * other loader for the protocol can be judged by it.
+ * It prints one line for each check ("ok NAME" or "FAIL NAME"), a few lines KEY=VALUE for the test
+ * that started it, and "probe: done"; then it ends QEMU through the isa-debug-exit device at port
+ * 0xf4. It knows nothing of our loader: any other loader for the protocol can be judged by it.
  */
 
 #include <stddef.h>
@@ -14,8 +14,8 @@
 
 #define REQUEST __attribute__((section(".limine_requests"), used)) static volatile
 
-__attribute__((section(".limine_requests_start"), used)) static volatile uint64_t
-	requests_start[4] = LIMINE_REQUESTS_START;
+__attribute__((section(".limine_requests_start"),
+	       used)) static volatile uint64_t requests_start[4] = LIMINE_REQUESTS_START;
 __attribute__((section(".limine_requests_end"), used)) static volatile uint64_t requests_end[2] =
 	LIMINE_REQUESTS_END;
 
@@ -26,20 +26,21 @@ void probe_wrong_entry(void);
 [[noreturn]] void probe_main(const uint64_t *entry_state);
 
 REQUEST uint64_t base_revision[3] = LIMINE_BASE_REVISION(3);
-REQUEST struct limine_request loader = { LIMINE_BOOTLOADER_INFO_ID, 0, nullptr };
-REQUEST struct limine_request cmdline = { LIMINE_EXECUTABLE_CMDLINE_ID, 0, nullptr };
-REQUEST struct limine_request firmware = { LIMINE_FIRMWARE_TYPE_ID, 0, nullptr };
-REQUEST struct limine_stack_size_request stack = { { LIMINE_STACK_SIZE_ID, 0, nullptr }, WANTED_STACK };
-REQUEST struct limine_request hhdm = { LIMINE_HHDM_ID, 0, nullptr };
-REQUEST struct limine_request framebuffer = { LIMINE_FRAMEBUFFER_ID, 0, nullptr };
-REQUEST struct limine_paging_mode_request paging = { { LIMINE_PAGING_MODE_ID, 1, nullptr }, 1, 1, 0 };
-REQUEST struct limine_request memmap = { LIMINE_MEMMAP_ID, 0, nullptr };
-REQUEST struct limine_entry_point_request entry_point = { { LIMINE_ENTRY_POINT_ID, 0, nullptr }, probe_start };
-REQUEST struct limine_request executable = { LIMINE_EXECUTABLE_FILE_ID, 0, nullptr };
-REQUEST struct limine_request modules = { LIMINE_MODULE_ID, 0, nullptr };
-REQUEST struct limine_request rsdp = { LIMINE_RSDP_ID, 0, nullptr };
-REQUEST struct limine_request address = { LIMINE_EXECUTABLE_ADDRESS_ID, 0, nullptr };
-REQUEST struct limine_request unknown = { { LIMINE_COMMON_MAGIC, 0x1234, 0x5678 }, 0, nullptr };
+REQUEST struct limine_request loader = {LIMINE_BOOTLOADER_INFO_ID, 0, nullptr};
+REQUEST struct limine_request cmdline = {LIMINE_EXECUTABLE_CMDLINE_ID, 0, nullptr};
+REQUEST struct limine_request firmware = {LIMINE_FIRMWARE_TYPE_ID, 0, nullptr};
+REQUEST struct limine_stack_size_request stack = {{LIMINE_STACK_SIZE_ID, 0, nullptr}, WANTED_STACK};
+REQUEST struct limine_request hhdm = {LIMINE_HHDM_ID, 0, nullptr};
+REQUEST struct limine_request framebuffer = {LIMINE_FRAMEBUFFER_ID, 0, nullptr};
+REQUEST struct limine_paging_mode_request paging = {{LIMINE_PAGING_MODE_ID, 1, nullptr}, 1, 1, 0};
+REQUEST struct limine_request memmap = {LIMINE_MEMMAP_ID, 0, nullptr};
+REQUEST struct limine_entry_point_request entry_point = {{LIMINE_ENTRY_POINT_ID, 0, nullptr},
+							 probe_start};
+REQUEST struct limine_request executable = {LIMINE_EXECUTABLE_FILE_ID, 0, nullptr};
+REQUEST struct limine_request modules = {LIMINE_MODULE_ID, 0, nullptr};
+REQUEST struct limine_request rsdp = {LIMINE_RSDP_ID, 0, nullptr};
+REQUEST struct limine_request address = {LIMINE_EXECUTABLE_ADDRESS_ID, 0, nullptr};
+REQUEST struct limine_request unknown = {{LIMINE_COMMON_MAGIC, 0x1234, 0x5678}, 0, nullptr};
 
 /* ---- output ---- */
 
@@ -100,7 +101,8 @@ void probe_wrong_entry(void)
 
 /* ---- the machine's state ---- */
 
-/* Saves what was in the registers: rax, rbx, ... r15 (without rsp), then rsp, flags and segments. */
+/* Saves what was in the registers: rax, rbx, ... r15 (without rsp), then rsp, flags and segments.
+ */
 __asm__(".pushsection .text\n"
 	".globl probe_start\n"
 	"probe_start:\n"
@@ -141,10 +143,12 @@ static void check_cpu(const uint64_t *regs)
 	check("IF, DF and VM are clear", !(regs[15] & (1 << 9 | 1 << 10 | 1 << 17)));
 	check("stack holds a zero return address", *(uint64_t *)saved_rsp == 0);
 	check("stack is aligned as after a call", saved_rsp % 16 == 8);
-	__asm__ volatile("mov %%cs, %0; mov %%ds, %1; mov %%es, %2; mov %%ss, %3; mov %%fs, %4; mov %%gs, %5"
-			 : "=r"(cs), "=r"(ds), "=r"(es), "=r"(ss), "=r"(fs), "=r"(gs));
+	__asm__ volatile(
+		"mov %%cs, %0; mov %%ds, %1; mov %%es, %2; mov %%ss, %3; mov %%fs, %4; mov %%gs, %5"
+		: "=r"(cs), "=r"(ds), "=r"(es), "=r"(ss), "=r"(fs), "=r"(gs));
 	check("CS is 0x28", cs == 0x28);
-	check("data segments are 0x30", ds == 0x30 && es == 0x30 && ss == 0x30 && fs == 0x30 && gs == 0x30);
+	check("data segments are 0x30",
+	      ds == 0x30 && es == 0x30 && ss == 0x30 && fs == 0x30 && gs == 0x30);
 	check("0x28 is 64-bit code", (selector_limit_type(0x28) & 0x20fa) == 0x209a);
 	check("0x18 is 32-bit code", (selector_limit_type(0x18) & 0xc0fa) == 0xc09a);
 	check("0x20 is 32-bit data", (selector_limit_type(0x20) & 0xc0fa) == 0xc092);
@@ -171,7 +175,7 @@ struct leaf {
 
 static struct leaf walk(uint64_t virt)
 {
-	struct leaf leaf = { .writable = true, .executable = true };
+	struct leaf leaf = {.writable = true, .executable = true};
 	uint64_t cr3, table;
 
 	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
@@ -198,7 +202,8 @@ static struct leaf walk(uint64_t virt)
 	}
 }
 
-/* Whether all of [base, base + len) is in the direct map (want), with that PAT entry, or nothing of it is. */
+/* Whether all of [base, base + len) is in the direct map (want), with that PAT entry, or nothing of
+ * it is. */
 static bool direct_mapped(uint64_t base, uint64_t len, bool want, unsigned pat)
 {
 	for (uint64_t at = base; at < base + len;) {
@@ -270,7 +275,8 @@ static enum limine_memmap_type type_at(uint64_t phys)
 	struct limine_memmap_response *r = memmap.response;
 
 	for (uint64_t i = 0; i < r->entry_count; i++)
-		if (phys >= r->entries[i]->base && phys - r->entries[i]->base < r->entries[i]->length)
+		if (phys >= r->entries[i]->base &&
+		    phys - r->entries[i]->base < r->entries[i]->length)
 			return r->entries[i]->type;
 	return LIMINE_MEMMAP_RESERVED;
 }
@@ -288,7 +294,8 @@ static void check_memmap(void)
 
 	for (uint64_t i = 0; i < r->entry_count; i++) {
 		struct limine_memmap_entry *e = r->entries[i];
-		bool ram = e->type == LIMINE_MEMMAP_USABLE || e->type == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE;
+		bool ram = e->type == LIMINE_MEMMAP_USABLE ||
+			   e->type == LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE;
 		bool fb = e->type == LIMINE_MEMMAP_FRAMEBUFFER;
 		bool direct = ram || fb || e->type == LIMINE_MEMMAP_EXECUTABLE_AND_MODULES;
 
@@ -334,12 +341,14 @@ static void check_owners(void)
 	uint64_t cr3;
 
 	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-	check("page tables are the loader's", owned_by_loader((void *)(direct_map + (cr3 & ADDRESS))));
+	check("page tables are the loader's",
+	      owned_by_loader((void *)(direct_map + (cr3 & ADDRESS))));
 	check("GDT is the loader's", owned_by_loader((void *)gdt_base()));
 	check("stack is the loader's and as large as asked", stack_usable());
-	check("responses are the loader's", owned_by_loader(memmap.response) && owned_by_loader(hhdm.response));
-	check("image has its own type", type_at(walk((uint64_t)data_start).phys) ==
-						LIMINE_MEMMAP_EXECUTABLE_AND_MODULES);
+	check("responses are the loader's",
+	      owned_by_loader(memmap.response) && owned_by_loader(hhdm.response));
+	check("image has its own type",
+	      type_at(walk((uint64_t)data_start).phys) == LIMINE_MEMMAP_EXECUTABLE_AND_MODULES);
 }
 
 /* ---- the other answers ---- */
@@ -388,7 +397,8 @@ static void check_framebuffer(void)
 	fb = r->framebuffers[0];
 	put_number("framebuffer width", fb->width);
 	put_number("framebuffer height", fb->height);
-	check("framebuffer is 32 bits deep", fb->bpp == 32 && fb->memory_model == limine_framebuffer_rgb &&
+	check("framebuffer is 32 bits deep", fb->bpp == 32 &&
+						     fb->memory_model == limine_framebuffer_rgb &&
 						     fb->pitch >= fb->width * 4);
 	check("framebuffer colours", fb->red_mask_size == 8 && fb->green_mask_size == 8 &&
 					     fb->blue_mask_size == 8 && fb->green_mask_shift == 8);
@@ -396,12 +406,14 @@ static void check_framebuffer(void)
 	      type_at((uint64_t)fb->address - direct_map) == LIMINE_MEMMAP_FRAMEBUFFER);
 	check("framebuffer is mapped to its end",
 	      direct_mapped((uint64_t)fb->address - direct_map, fb->pitch * fb->height, true, 5));
-	pixel = (volatile uint32_t *)((char *)fb->address + fb->pitch * (fb->height - 1)) + fb->width - 1;
+	pixel = (volatile uint32_t *)((char *)fb->address + fb->pitch * (fb->height - 1)) +
+		fb->width - 1;
 	*pixel = 0x123456;
 	check("framebuffer keeps a pixel", (*pixel & 0xffffff) == 0x123456);
 }
 
-/* The RSDP lies in memory that the direct map of base revision 3 leaves out: map it in the empty lower half. */
+/* The RSDP lies in memory that the direct map of base revision 3 leaves out: map it in the empty
+ * lower half. */
 static void check_rsdp(void)
 {
 	static uint64_t upper[512] __attribute__((aligned(4096)));

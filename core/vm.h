@@ -48,7 +48,7 @@ struct vm_object {
 	refcount_t refs;
 	const struct vm_object_ops *ops;
 	spinlock_t lock;     // LOCK_page_cache: changes of the tree (lookups are RCU)
-	struct radix pages;  // index -> struct page *, each holding one reference
+	struct radix_tree pages;  // index -> struct page *, each holding one reference
 	u64 npages;	     // lock
 	u64 size_bytes;	     // faults at or beyond it are -EFAULT; changed by vm_object_set_size, read atomically. ~0: no end
 	u64 limit_pages;     // creation beyond fails with -ENOSPC; 0: none. Immutable

@@ -3,14 +3,11 @@
 //
 // A waiter is a thread or a callback (epoll, poll). wait_event* re-check their condition around each sleep, so a wake-up may be spurious.
 #pragma once
+#include "base/errno.h" // ERESTARTSYS
 #include "base/list.h"
 #include "core/lock.h"
 #include "core/thread.h"
 
-constexpr int ERESTARTSYS = 512; // a signal came: restart the call when the handler has SA_RESTART, else -EINTR
-constexpr int ERESTARTNOINTR = 513;
-constexpr int ERESTARTNOHAND = 514; // restart unless a handler runs
-constexpr int ERESTART_RESTARTBLOCK = 516;
 
 struct wait_queue {
 	spinlock_t lock; // LOCK_wait_queue

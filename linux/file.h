@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Open files and descriptors. Privileged.
 //
-// A struct file is an open file description; descriptor tables (struct files) hold references to it. fd_get() is a few instructions:
+// A struct file is an open file description; descriptor tables (struct fd_table) hold references to it. fd_get() is a few instructions:
 // a process with one thread cannot close a descriptor while it uses it, so no reference is counted for it.
 #pragma once
 #include "base/atomic.h"
@@ -170,48 +170,48 @@ void file_async_notify(struct file *f, u32 poll_events); // SIGIO to the owner w
 
 constexpr u32 FD_FIRST = 64; // descriptors that need no extra memory
 
-struct fdtable {
+struct fd_array {
 	u32 size;	     // multiple of 64
 	struct file **files; // RCU
 	u64 *open, *cloexec; // bitmaps; files.lock
 	struct rcu_head rcu;
 };
 
-struct files {
+struct fd_table {
 	refcount_t refs;       // tasks that share it. Others (procfs) use it under its lock while they hold the task
-	struct fdtable *table; // RCU; lock
+	struct fd_array *table; // RCU; lock
 	spinlock_t lock;       // LOCK_fdtable
 	u32 next;	       // no free descriptor lies below; lock
-	struct fdtable first;
+	struct fd_array first;
 	struct file *first_files[FD_FIRST];
 	u64 first_open, first_cloexec;
 };
 
-struct files *files_create(void);		 // nullptr: out of memory
-struct files *files_copy(struct files *from);	 // fork: same files, same descriptors; err_ptr(-ENOMEM)
-static inline void files_share(struct files *f) { refcount_inc(&f->refs); } // CLONE_FILES
-void files_put(struct files *f);		 // exit; closes what is open; may sleep
+struct fd_table *files_create(void);		 // nullptr: out of memory
+struct fd_table *files_copy(struct fd_table *from);	 // fork: same files, same descriptors; err_ptr(-ENOMEM)
+static inline void files_share(struct fd_table *f) { refcount_inc(&f->refs); } // CLONE_FILES
+void files_put(struct fd_table *f);		 // exit; closes what is open; may sleep
 int files_unshare(void);			 // current gets a table of its own (exec, unshare). 0 or -ENOMEM
 void files_close_on_exec(void);			 // of current
 
 // Another process's file (procfs, pidfd_getfd): counted or nullptr. fd_next_open: the first open descriptor >= from, or -1.
-struct file *files_get_file(struct files *f, u32 fd);
-int files_next_open(struct files *f, u32 from);
-bool files_is_cloexec(struct files *f, u32 fd);
+struct file *files_get_file(struct fd_table *f, u32 fd);
+int files_next_open(struct fd_table *f, u32 from);
+bool files_is_cloexec(struct fd_table *f, u32 fd);
 
 struct fdref {
 	struct file *file; // nullptr: bad descriptor
 	u32 held;	   // enum fdref_held
 };
 enum fdref_held : u32 { FDREF_COUNTED = 1, FDREF_POS = 2 };
-struct fdref fd_get_counted(struct files *t, u32 fd);
+struct fdref fd_get_counted(struct fd_table *t, u32 fd);
 
 // The file behind a descriptor of current, O_PATH ones included; fd_put ends the use.
 static __always_inline struct fdref fd_get_any(int fd)
 {
-	struct files *t = current_task()->files;
+	struct fd_table *t = current_task()->files;
 	if (likely(refcount_read(&t->refs) == 1)) {
-		struct fdtable *ft = t->table;
+		struct fd_array *ft = t->table;
 		return (struct fdref){ likely((u32)fd < ft->size) ? ft->files[(u32)fd] : nullptr, 0 };
 	}
 	return fd_get_counted(t, (u32)fd);

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// open(2), fcntl(2), flock(2) and the *at calls: numbers and structs that all CPUs share.
+#pragma once
+#include "base/types.h"
+#include <linux_arch/abi_fs.h> // O_DIRECT, O_DIRECTORY, O_NOFOLLOW, O_LARGEFILE
+
+enum {
+	O_RDONLY = 0,
+	O_WRONLY = 1,
+	O_RDWR = 2,
+	O_ACCMODE = 3,
+	O_CREAT = 0100,
+	O_EXCL = 0200,
+	O_NOCTTY = 0400,
+	O_TRUNC = 01000,
+	O_APPEND = 02000,
+	O_NONBLOCK = 04000,
+	O_DSYNC = 010000,
+	O_ASYNC = 020000,
+	O_NOATIME = 01000000,
+	O_CLOEXEC = 02000000,
+	O_SYNC = 04010000, // includes O_DSYNC
+	O_PATH = 010000000,
+	O_TMPFILE_BIT = 020000000,
+	O_TMPFILE = O_TMPFILE_BIT | O_DIRECTORY,
+};
+
+enum {
+	AT_FDCWD = -100,
+	AT_SYMLINK_NOFOLLOW = 0x100,
+	AT_EACCESS = 0x200,   // faccessat2
+	AT_REMOVEDIR = 0x200, // unlinkat
+	AT_SYMLINK_FOLLOW = 0x400,
+	AT_NO_AUTOMOUNT = 0x800,
+	AT_EMPTY_PATH = 0x1000,
+	AT_STATX_SYNC_TYPE = 0x6000,
+};
+
+enum {
+	F_DUPFD = 0,
+	F_GETFD = 1,
+	F_SETFD = 2,
+	F_GETFL = 3,
+	F_SETFL = 4,
+	F_GETLK = 5,
+	F_SETLK = 6,
+	F_SETLKW = 7,
+	F_SETOWN = 8,
+	F_GETOWN = 9,
+	F_SETSIG = 10,
+	F_GETSIG = 11,
+	F_SETOWN_EX = 15,
+	F_GETOWN_EX = 16,
+	F_GETOWNER_UIDS = 17,
+	F_OFD_GETLK = 36,
+	F_OFD_SETLK = 37,
+	F_OFD_SETLKW = 38,
+	F_SETLEASE = 1024,
+	F_GETLEASE = 1025,
+	F_NOTIFY = 1026,
+	F_DUPFD_CLOEXEC = 1030,
+	F_SETPIPE_SZ = 1031,
+	F_GETPIPE_SZ = 1032,
+	F_ADD_SEALS = 1033,
+	F_GET_SEALS = 1034,
+	F_GET_RW_HINT = 1035,
+	F_SET_RW_HINT = 1036,
+	F_GET_FILE_RW_HINT = 1037,
+	F_SET_FILE_RW_HINT = 1038,
+};
+enum { FD_CLOEXEC = 1 };
+enum { F_OWNER_TID = 0, F_OWNER_PID = 1, F_OWNER_PGRP = 2 };
+struct f_owner_ex {
+	s32 type;
+	s32 pid;
+};
+
+enum { F_RDLCK = 0, F_WRLCK = 1, F_UNLCK = 2 };
+struct flock { // F_GETLK and friends
+	s16 l_type;
+	s16 l_whence;
+	s32 pad0;
+	s64 l_start;
+	s64 l_len;
+	s32 l_pid;
+	s32 pad1;
+};
+static_assert(sizeof(struct flock) == 32);
+
+enum { LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8 }; // flock(2)
+
+enum { F_SEAL_SEAL = 1, F_SEAL_SHRINK = 2, F_SEAL_GROW = 4, F_SEAL_WRITE = 8, F_SEAL_FUTURE_WRITE = 16, F_SEAL_EXEC = 32 };
+enum { MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_HUGETLB = 4, MFD_NOEXEC_SEAL = 8, MFD_EXEC = 16 };
+
+struct open_how { // openat2(2)
+	u64 flags;
+	u64 mode;
+	u64 resolve;
+};
+enum {
+	RESOLVE_NO_XDEV = 0x01,
+	RESOLVE_NO_MAGICLINKS = 0x02,
+	RESOLVE_NO_SYMLINKS = 0x04,
+	RESOLVE_BENEATH = 0x08,
+	RESOLVE_IN_ROOT = 0x10,
+	RESOLVE_CACHED = 0x20,
+};
+
+enum { SEEK_SET = 0, SEEK_CUR = 1, SEEK_END = 2, SEEK_DATA = 3, SEEK_HOLE = 4 };
+enum { R_OK = 4, W_OK = 2, X_OK = 1, F_OK = 0 };
+enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2, RENAME_WHITEOUT = 4 };
+
+enum {
+	FALLOC_FL_KEEP_SIZE = 0x01,
+	FALLOC_FL_PUNCH_HOLE = 0x02,
+	FALLOC_FL_COLLAPSE_RANGE = 0x08,
+	FALLOC_FL_ZERO_RANGE = 0x10,
+	FALLOC_FL_INSERT_RANGE = 0x20,
+	FALLOC_FL_UNSHARE_RANGE = 0x40,
+};
+enum {
+	POSIX_FADV_NORMAL = 0,
+	POSIX_FADV_RANDOM = 1,
+	POSIX_FADV_SEQUENTIAL = 2,
+	POSIX_FADV_WILLNEED = 3,
+	POSIX_FADV_DONTNEED = 4,
+	POSIX_FADV_NOREUSE = 5,
+};
+enum { SYNC_FILE_RANGE_WAIT_BEFORE = 1, SYNC_FILE_RANGE_WRITE = 2, SYNC_FILE_RANGE_WAIT_AFTER = 4 };
+enum { SPLICE_F_MOVE = 1, SPLICE_F_NONBLOCK = 2, SPLICE_F_MORE = 4, SPLICE_F_GIFT = 8 };
+enum { RWF_HIPRI = 1, RWF_DSYNC = 2, RWF_SYNC = 4, RWF_NOWAIT = 8, RWF_APPEND = 16 }; // preadv2, pwritev2
+enum { CLOSE_RANGE_UNSHARE = 2, CLOSE_RANGE_CLOEXEC = 4 };
+enum { XATTR_CREATE = 1, XATTR_REPLACE = 2 };
+constexpr u32 XATTR_NAME_MAX = 255;
+constexpr u32 XATTR_SIZE_MAX = 65536;
+constexpr u32 XATTR_LIST_MAX = 65536;
+constexpr u32 IOV_MAX = 1024;

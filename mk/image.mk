@@ -25,8 +25,46 @@ $(BUILD)/busybox: tools/initrd.py
 	@mkdir -p $(@D)
 	$(Q)$(INITRD_TOOL) --package busybox-static --extract /bin/busybox -o $@
 
-image: $(BUILD)/esp.img
-$(BUILD)/esp.img: $(KERNEL) $(INITRD) tools/mkimage.py
+# The UEFI loader: a program for the firmware, so a target, flags and a linker of its own. Pointers
+# have 64 bits there and `long` has 32.
+EFI_NAME := $(if $(filter aarch64,$(ARCH)),BOOTAA64.EFI,BOOTX64.EFI)
+EFI_LOADER := $(BUILD)/boot/$(EFI_NAME)
+EFI_SRCS := $(sort $(wildcard boot/*.c boot/arch/$(ARCH)/*.c boot/arch/$(ARCH)/*.S))
+EFI_OBJS := $(addprefix $(BUILD)/boot/obj/,$(addsuffix .obj,$(EFI_SRCS)))
+EFI_FLAGS := --target=$(ARCH)-unknown-windows -ffreestanding -nostdlibinc -I. \
+	-ffile-prefix-map=$(CURDIR)/=
+EFI_CFLAGS := -std=c23 -O2 -fno-stack-protector -fno-strict-aliasing -fshort-wchar \
+	-mno-stack-arg-probe $(if $(filter x86_64,$(ARCH)),-mno-red-zone) -mgeneral-regs-only $(WARNINGS)
+
+$(BUILD)/boot/obj/%.c.obj: %.c mk/image.mk
+	@mkdir -p $(@D)
+	$(say) EFICC $<
+	$(Q)$(CC) $(EFI_FLAGS) $(EFI_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/boot/obj/%.S.obj: %.S mk/image.mk
+	@mkdir -p $(@D)
+	$(say) EFIAS $<
+	$(Q)$(CC) $(EFI_FLAGS) -MMD -MP -c $< -o $@
+
+$(EFI_LOADER): $(EFI_OBJS)
+	$(say) EFILD $@
+	$(Q)lld-link-19 /subsystem:efi_application /entry:efi_main /nodefaultlib /Brepro /out:$@ $^
+
+# A kernel that checks from the inside what a loader did; tests/system/test_uefi_images.py boots it.
+PROBE := $(BUILD)/boot/probe
+PROBE_DIR := boot/arch/$(ARCH)/test
+$(PROBE): $(PROBE_DIR)/probe.c $(PROBE_DIR)/probe.ld abi/limine.h mk/image.mk
+	@mkdir -p $(@D)
+	$(say) PROBE $@
+	$(Q)$(CC) $(KERNEL_FLAGS) -std=c23 -O2 -fno-stack-protector $(WARNINGS) -c $< -o $@.o
+	$(Q)$(LD) $(ARCH_LDFLAGS) -static -nostdlib -z max-page-size=4096 --build-id=none \
+		-T $(PROBE_DIR)/probe.ld $@.o -o $@
+
+-include $(EFI_OBJS:.obj=.d)
+
+# The disk image and the ISO come from one run, which names the disk image as its result.
+image: $(BUILD)/esp.img $(PROBE)
+$(BUILD)/esp.img: $(KERNEL) $(INITRD) $(EFI_LOADER) tools/mkimage.py
 	$(say) IMAGE $@
-	$(Q)$(PYTHON) tools/mkimage.py --kernel $(KERNEL) --initrd $(INITRD) \
+	$(Q)$(PYTHON) tools/mkimage.py --arch $(ARCH) --kernel $(KERNEL) --initrd $(INITRD) \
 		--cmdline "console=ttyS0 rdinit=/init" -o $@ --iso $(BUILD)/halyard.iso

@@ -36,3 +36,7 @@ test: deps
 	@$(MAKE) check
 	@$(MAKE) base-tests
 	@$(PYTEST) -v tests/unit tests/system
+
+.PHONY: print-header-flags
+print-header-flags:
+	@echo '$(KERNEL_FLAGS) -std=c23'

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MIT
+"""The UEFI loader and the images: what it promises to a kernel, and what it says about bad files.
+
+The probe kernel (boot/arch/*/test) judges the loader from the inside; here it is put into images,
+booted by OVMF, and its report read.
+"""
+
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, "build", "x86_64")
+KERNEL = os.path.join(BUILD, "halyard")
+INITRD = os.path.join(BUILD, "initrd.cpio")
+PROBE = os.path.join(BUILD, "boot", "probe")
+LOADER = os.path.join(BUILD, "boot", "BOOTX64.EFI")
+FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+TIMEOUT_S = 60
+CMDLINE = "console=ttyS0 probe=1 \"two words\" last"
+# A program header's fields, by their offset in it: ELF-64 object file format.
+P_FLAGS, P_OFFSET, P_VADDR, P_FILESZ, P_MEMSZ = 4, 8, 16, 32, 40
+PHOFF, PHSIZE = 64, 56
+
+
+def build_image(folder, *arguments: str, kernel: str = PROBE, iso: bool = False) -> str:
+    """Runs mkimage.py; returns the disk image or the ISO."""
+    disk, disc = str(folder / "disk.img"), str(folder / "disc.iso")
+    command = [sys.executable, os.path.join(ROOT, "tools", "mkimage.py"), "--kernel", kernel,
+               "--loader", LOADER, "-o", disk, *arguments]
+    subprocess.run(command + (["--iso", disc] if iso else []), check=True, timeout=TIMEOUT_S)
+    return disc if iso else disk
+
+
+def boot(image: str, *options: str, until: str = "") -> str:
+    """Boots an image under OVMF and returns what came out of the serial port, without control
+    sequences, until the guest ends QEMU or a line matches `until`."""
+    media = ["-cdrom", image] if image.endswith(".iso") else ["-drive", f"format=raw,file={image}"]
+    command = ["timeout", str(TIMEOUT_S), "qemu-system-x86_64", "-M", "q35", "-nodefaults", "-cpu",
+               "max", "-display", "none", "-bios", FIRMWARE, "-serial", "stdio", "-no-reboot", "-m",
+               "256", "-device", "isa-debug-exit,iobase=0xf4", *options, *media]
+    lines = []
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as qemu:
+        for raw in qemu.stdout:
+            line = re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", raw.decode(errors="replace")).strip()
+            lines.append(line)
+            if until and re.search(until, line):
+                qemu.terminate()
+                break
+    return "\n".join(lines)
+
+
+def judge(report: str) -> None:
+    """Fails unless the probe ran to its end and all its checks held."""
+    lines = report.splitlines()
+    assert "probe: done" in lines, report
+    assert sum(line.startswith("ok ") for line in lines) >= 40, report
+    assert not [line for line in lines if line.startswith("FAIL")], report
+
+
+def complaint(image: str) -> str:
+    """What the loader says about a bad image; it must be one sentence."""
+    report = boot(image, until="^Halyard loader: .*\\.$|probe: ")
+    sentences = [line for line in report.splitlines() if line.startswith("Halyard loader:")]
+    assert len(sentences) == 1 and sentences[0].endswith("."), report
+    assert "probe: " not in report
+    return sentences[0]
+
+
+def probe_sum(data: bytes) -> int:
+    """The probe's checksum of a module."""
+    total = 0
+    for byte in data:
+        total = (total * 31 + byte) % (1 << 64)
+    return total
+
+
+@pytest.fixture(name="module")
+def make_module(tmp_path):
+    """An initramfs for the probe: bytes that no other file has, and not a whole number of pages."""
+    path = tmp_path / "module"
+    path.write_bytes(os.urandom(300_001))
+    return path
+
+
+@pytest.mark.parametrize("iso", [False, True], ids=["disk", "iso"])
+def test_loader_keeps_the_protocol(tmp_path, module, iso):
+    report = boot(build_image(tmp_path, "--initrd", str(module), "--cmdline", CMDLINE, iso=iso))
+    judge(report)
+    assert f"cmdline={CMDLINE}" in report.splitlines()
+    assert f"module size={module.stat().st_size:#018x}" in report
+    assert f"module sum={probe_sum(module.read_bytes()):#018x}" in report
+    assert "framebuffer=none" in report
+
+
+def test_iso_boots_from_a_stick(tmp_path, module):
+    iso = build_image(tmp_path, "--initrd", str(module), iso=True)
+    stick = shutil.move(iso, tmp_path / "stick.img")
+    judge(boot(str(stick)))
+
+
+@pytest.mark.parametrize("device", ["VGA", "bochs-display"])
+def test_framebuffer(tmp_path, device):
+    report = boot(build_image(tmp_path), "-device", device)
+    judge(report)
+    assert "ok framebuffer keeps a pixel" in report
+
+
+def test_much_memory_without_1g_pages(tmp_path):
+    report = boot(build_image(tmp_path), "-m", "6G", "-cpu", "max,pdpe1gb=off", "-smp", "2")
+    judge(report)
+    assert int(re.search("usable=(0x[0-9a-f]+)", report)[1], 16) > 5 << 30
+
+
+def test_no_module(tmp_path):
+    report = boot(build_image(tmp_path))
+    judge(report)
+    assert "module size" not in report
+
+
+def test_large_module(tmp_path):
+    """Larger than the 32 MiB that an El Torito entry can express."""
+    path = tmp_path / "large"
+    with open(path, "wb") as out:
+        out.truncate(70 << 20)
+    report = boot(build_image(tmp_path, "--initrd", str(path), iso=True))
+    judge(report)
+    assert f"module size={70 << 20:#018x}" in report
+
+
+# ---- bad files: each is one readable sentence ----
+
+def probe_bytes() -> bytearray:
+    """The probe kernel, to be spoiled."""
+    with open(PROBE, "rb") as file:
+        return bytearray(file.read())
+
+
+def poke(data: bytearray, offset: int, layout: str, value: int) -> bytearray:
+    """`data` with a little-endian field overwritten."""
+    struct.pack_into("<" + layout, data, offset, value)
+    return data
+
+
+def segment_field(index: int, field: int) -> int:
+    """The offset in the file of a field of a program header."""
+    return PHOFF + index * PHSIZE + field
+
+
+BAD_KERNELS = {
+    "empty": (lambda d: b"", "is too short to be a kernel"),
+    "not ELF": (lambda d: b"#!/bin/sh\n" * 100, "is not a 64-bit ELF file"),
+    "32-bit": (lambda d: poke(d, 4, "B", 1), "is not a 64-bit ELF file"),
+    "other CPU": (lambda d: poke(d, 18, "H", 183), "is a program for another CPU"),
+    "object file": (lambda d: poke(d, 16, "H", 1), "is not an executable ELF file"),
+    "cut short": (lambda d: d[:6000], "is damaged or cut short"),
+    "headers far away": (lambda d: poke(d, 32, "Q", 2**64 - 8), "program headers lie outside"),
+    "file size wraps": (lambda d: poke(d, segment_field(0, P_OFFSET), "Q", 2**64 - 16),
+                        "a segment lies outside the file"),
+    "more file than memory": (lambda d: poke(d, segment_field(0, P_MEMSZ), "Q", 1),
+                              "a segment lies outside the file"),
+    "memory wraps": (lambda d: poke(d, segment_field(2, P_MEMSZ), "Q", 2**64 - 1),
+                     "runs past the end of the address space"),
+    "2 GiB of bss": (lambda d: poke(d, segment_field(2, P_MEMSZ), "Q", 0x7f000000),
+                     "claims more than 1 GiB"),
+    "no room for its bss": (lambda d: poke(d, segment_field(2, P_MEMSZ), "Q", 0x3f000000),
+                            "does not fit into memory"),
+    "write and execute": (lambda d: poke(d, segment_field(0, P_FLAGS), "I", 7),
+                          "both writable and executable"),
+    "lower half": (lambda d: poke(d, segment_field(0, P_VADDR), "Q", 0x200000),
+                   "of address space|top 2 GiB"),
+    "no requests": (lambda d: d.replace(struct.pack("<Q", 0x6a7b384944536bdc), bytes(8)),
+                    "is no kernel for the Limine boot protocol"),
+    "old protocol": (lambda d: d.replace(struct.pack("<QQ", 0x6a7b384944536bdc, 3),
+                                         struct.pack("<QQ", 0x6a7b384944536bdc, 2)),
+                     "older than 3"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_KERNELS)
+def test_bad_kernel(tmp_path, name):
+    spoil, expected = BAD_KERNELS[name]
+    kernel = tmp_path / "kernel"
+    kernel.write_bytes(spoil(probe_bytes()))
+    sentence = complaint(build_image(tmp_path, kernel=str(kernel)))
+    assert sentence.startswith("Halyard loader: /boot/halyard ")
+    assert re.search(expected, sentence)
+
+
+BAD_CONFIGS = {
+    "empty": (b"", "/boot/halyard.conf has no line kernel=PATH"),
+    "no kernel": (b"cmdline=x\n", "/boot/halyard.conf has no line kernel=PATH"),
+    "no value": (b"# fine\n\nkernel\n", "line 3 of /boot/halyard.conf is not KEY=VALUE"),
+    "unknown key": (b"kernal=/boot/halyard\n", "line 1 of /boot/halyard.conf has a key other than"),
+    "twice": (b"kernel=/boot/halyard\r\nkernel=/a", "line 2 of .* sets the same key twice"),
+    "relative path": (b"kernel=halyard", "line 1 of .* does not begin with '/'"),
+    "binary": (bytes(64), "is not a text file"),
+    "kernel missing": (b"kernel=/boot/other\n", "/boot/other does not exist on the boot volume"),
+    "initrd missing": (b"kernel=/boot/halyard\ninitrd=/boot/lost.cpio\n",
+                       "/boot/lost.cpio does not exist on the boot volume"),
+    "folder": (b"kernel=/boot\n", "/boot is a directory"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CONFIGS)
+def test_bad_config(tmp_path, name):
+    text, expected = BAD_CONFIGS[name]
+    config = tmp_path / "config"
+    config.write_bytes(text)
+    assert re.search(expected, complaint(build_image(tmp_path, "--config", str(config))))
+
+
+def test_firmware_gets_the_machine_back(tmp_path):
+    """After a complaint the loader returns, and the firmware goes on to its next boot option."""
+    config = tmp_path / "config"
+    config.write_bytes(b"")
+    report = boot(build_image(tmp_path, "--config", str(config)), until="failed to start")
+    assert "BdsDxe: failed to start" in report
+
+
+def test_images_repeat(tmp_path, module):
+    """The same files give the same bytes."""
+    results = []
+    for name in "ab":
+        folder = tmp_path / name
+        folder.mkdir()
+        build_image(folder, "--initrd", str(module), iso=True)
+        results.append([(folder / file).read_bytes() for file in ("disk.img", "disc.iso")])
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("image", ["esp.img", "halyard.iso"])
+def test_kernel_boots(image):
+    """What `make image` built brings up the kernel; its log says by which door it came."""
+    report = boot(os.path.join(BUILD, image), "-snapshot", "-device", "VGA", until="Limine")
+    assert "Limine" in report, report

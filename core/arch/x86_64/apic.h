@@ -65,9 +65,6 @@ void lapic_timer_after_ns(u64 ns); // one interrupt, after ns (0: at once; may c
 void lapic_timer_at_tsc(u64 tsc);  // the same with a TSC deadline
 void lapic_timer_stop(void);
 
-// A vector of one CPU's table and what it calls (irq.c). gsi_cpu: core/irq.h's numbering of CPUs.
-struct irq_desc;
-
 // I/O APICs (ioapic.c). GSI: global system interrupt number.
 void ioapic_init(void);
 bool ioapic_has_gsi(u32 gsi);

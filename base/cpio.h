@@ -40,6 +40,7 @@ struct cpio_iter {
 	size_t len;
 	size_t pos;	    // after an error: the offset of the bad header or data
 	const char *reason; // after an error: a short phrase, e.g. "truncated file data"
+	bool in_archive;    // an entry was seen since the last trailer
 };
 
 static inline void cpio_iter_init(struct cpio_iter *it, const void *bytes, size_t len)

@@ -9,6 +9,10 @@
 
 #if __STDC_HOSTED__
 #include <string.h>
+// POSIX, which <string.h> hides in strict C.
+size_t strnlen(const char *s, size_t max);
+int strcasecmp(const char *a, const char *b);
+int strncasecmp(const char *a, const char *b, size_t n);
 #endif
 
 void *BASE_LIBC(memcpy)(void *restrict dst, const void *restrict src, size_t n);

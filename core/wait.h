@@ -4,6 +4,8 @@
 // A waiter is a thread or a callback (epoll, poll). wait_event* re-check their condition around each sleep, so a wake-up may be spurious.
 #pragma once
 #include "base/errno.h" // ERESTARTSYS
+#include "base/atomic.h"
+#include "base/errno.h"
 #include "base/list.h"
 #include "core/lock.h"
 #include "core/thread.h"
@@ -25,15 +27,43 @@ struct waiter {
 };
 
 void wait_queue_init(struct wait_queue *q);
-void wait_queue_add(struct wait_queue *q, struct waiter *w);
-void wait_queue_remove(struct wait_queue *q, struct waiter *w); // harmless when not queued
+void wait_queue_add(struct wait_queue *q, struct waiter *w); // exclusive waiters queue up behind all others
+void wait_queue_readd(struct wait_queue *q, struct waiter *w); // after a wake-up: as wait_queue_add unless it is still queued
+void wait_queue_remove_slow(struct wait_queue *q, struct waiter *w);
+// Harmless when not queued. False: w was off the queue already (a waker has taken it off). Afterwards no waker touches w.
+static inline bool wait_queue_remove(struct wait_queue *q, struct waiter *w)
+{
+	// The waker's last access to w is the store that makes the link empty.
+	if (likely(load_acquire(&w->link.next) == &w->link))
+		return false;
+	wait_queue_remove_slow(q, w);
+	return true;
+}
 static inline bool wait_queue_active(const struct wait_queue *q) // cheap; the caller has made its change visible (full barrier) before
 {
 	return READ_ONCE(q->waiters.next) != &q->waiters;
 }
+
 // Wake all non-exclusive waiters and up to n exclusive ones. Any context. key: poll events that became true, 0 for all.
-void wait_queue_wake(struct wait_queue *q, u32 n, u32 key);
-void wait_queue_wake_sync(struct wait_queue *q, u32 n, u32 key); // the caller is about to sleep
+// A thread that is woken is taken off the queue; callbacks stay until they are removed.
+//
+// No wake-up is lost, though the queue is looked at without its lock: the waker changes what the condition reads, has a full barrier
+// (here), and then looks at the queue; the waiter adds itself to the queue, has a full barrier (thread_prepare_sleep), and then looks
+// at the condition. One of the two sees the other. A callback waiter (poll) owes the barrier between wait_queue_add and its look;
+// wait_queue_add ends with one for that.
+void wait_queue_wake_slow(struct wait_queue *q, u32 n, u32 key, bool sync);
+static inline void wait_queue_wake(struct wait_queue *q, u32 n, u32 key)
+{
+	smp_mb();
+	if (wait_queue_active(q))
+		wait_queue_wake_slow(q, n, key, false);
+}
+static inline void wait_queue_wake_sync(struct wait_queue *q, u32 n, u32 key) // the caller is about to sleep
+{
+	smp_mb();
+	if (wait_queue_active(q))
+		wait_queue_wake_slow(q, n, key, true);
+}
 static inline void wake_all(struct wait_queue *q) { wait_queue_wake(q, ~0u, 0); }
 static inline void wake_one(struct wait_queue *q) { wait_queue_wake(q, 1, 0); }
 
@@ -57,11 +87,11 @@ static inline void wake_one(struct wait_queue *q) { wait_queue_wake(q, 1, 0); }
 				we_r_ = (cond) ? 0 : -ETIMEDOUT; \
 				break; \
 			} \
-			if (list_empty(&we_w_.link)) \
-				wait_queue_add((q), &we_w_); \
+			wait_queue_readd((q), &we_w_); \
 		} \
 		thread_finish_sleep(); \
-		wait_queue_remove((q), &we_w_); \
+		if (!wait_queue_remove((q), &we_w_) && (excl) && we_r_) \
+			wake_one(q); /* the wake-up that we leave unused was meant for one */ \
 	} \
 	we_r_; })
 

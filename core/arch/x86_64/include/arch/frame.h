@@ -11,6 +11,7 @@ struct trap_frame {
 };
 static_assert(sizeof(struct trap_frame) == 21 * 8);
 static inline u64 frame_ip(const struct trap_frame *f) { return f->rip; }
+static inline u64 frame_fp(const struct trap_frame *f) { return f->rbp; }
 static inline u64 frame_sp(const struct trap_frame *f) { return f->rsp; }
 static inline u64 frame_syscall_nr(const struct trap_frame *f) { return f->orig_rax; }
 static inline long frame_result(const struct trap_frame *f) { return (long)f->rax; }

@@ -54,21 +54,27 @@ class Machine:
     package: str
     options: tuple[str, ...]
     console: str
+    loader: str
 
 
 MACHINES = {
     "x86_64": Machine("qemu-system-x86_64", "qemu-system-x86",
-                      ("-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi"), "ttyS0"),
+                      ("-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi"), "ttyS0",
+                      "BOOTX64.EFI"),
 }
 
 
 class VmError(Exception):
-    """The guest could not do what was asked. `console` is the end of what it printed."""
+    """The guest could not do what was asked.
+
+    `console` is the end of what it printed, `results` what ended before that.
+    """
     status = EXIT_CANNOT
 
     def __init__(self, message: str, console: bytes = b""):
         super().__init__(message)
         self.console = console
+        self.results: list["Result"] = []
 
 
 class VmTimeout(VmError):
@@ -166,10 +172,16 @@ for m in proc:/proc sysfs:/sys devpts:/dev/pts tmpfs:/dev/shm tmpfs:/tmp tmpfs:/
 done
 $B hostname halyard 2>/.vm/log
 $B stty -opost -echo </dev/console 2>/.vm/log
+# One session for all commands: the end of a session throws away what its terminal has not sent yet.
+$B setsid -c $B sh /.vm/session </dev/console >/dev/console 2>&1
+$B poweroff -f
+"""
+
+SESSION = """B=/.vm/busybox
 cd /root 2>/.vm/log || cd /
 for n in @NUMBERS@; do
-	echo "@NONCE@ start $n" >/dev/console
-	$B setsid -c $B sh /.vm/$n </dev/console >/dev/console 2>&1
+	echo "@NONCE@ start $n"
+	$B sh /.vm/$n
 	echo "@NONCE@ exit $n $?" >/dev/console
 done
 @SYNC@
@@ -198,9 +210,10 @@ def command_overlay(options: Options, commands: list[list[str] | str], nonce: st
     with open(need(options.arch, options.built("busybox")), "rb") as file:
         busybox = file.read()
     numbers = " ".join(str(n) for n in range(len(commands)))
-    init = INIT.replace("@NUMBERS@", numbers).replace("@NONCE@", nonce)
-    init = init.replace("@SYNC@", "$B sync" if options.disks else ":")
-    files = {".vm/busybox": (0o755, busybox), ".vm/init": (0o755, init.encode())}
+    session = SESSION.replace("@NUMBERS@", numbers).replace("@NONCE@", nonce)
+    session = session.replace("@SYNC@", "$B sync" if options.disks else ":")
+    files = {".vm/busybox": (0o755, busybox), ".vm/init": (0o755, INIT.encode()),
+             ".vm/session": (0o644, session.encode())}
     for number, command in enumerate(commands):
         files[f".vm/{number}"] = (0o644, command_script(command))
     return cpio.overlay(files)
@@ -236,10 +249,11 @@ def boot_arguments(options: Options, kernel: str, initrd: str, append: str, fold
     firmware = next((path for path in OVMF if os.path.exists(path)), None)
     if firmware is None:
         raise VmError("no UEFI firmware; on Debian: apt-get install ovmf")
+    need(options.arch, options.built(f"boot/{MACHINES[options.arch].loader}"))
     image = os.path.join(folder, "esp.img")
     tool = os.path.join(ROOT, "tools", "mkimage.py")
     result = subprocess.run(
-        [sys.executable, tool, "--kernel", kernel, "--initrd", initrd, "--cmdline", append,
+        [sys.executable, tool, "--arch", options.arch, "--kernel", kernel, "--initrd", initrd, "--cmdline", append,
          "-o", image], capture_output=True, text=True, check=False, cwd=ROOT)
     if result.returncode != 0:
         raise VmError(f"mkimage.py failed: {result.stderr.strip()}")
@@ -370,11 +384,22 @@ def run_commands(options: Options, commands: list[list[str] | str],
     `on_output` gets what they print as it comes, `on_log` what the kernel prints outside of them.
     Raises a VmError when not all of them ended.
     """
+    results: list[Result] = []
+    try:
+        collect_results(options, commands, results, on_output, on_log)
+    except VmError as error:
+        error.results = results
+        raise
+    return results
+
+
+def collect_results(options: Options, commands: list[list[str] | str], results: list[Result],
+                    on_output: Callable[[bytes], None], on_log: Callable[[bytes], None]) -> None:
+    """Boots and adds to `results` as commands end."""
     nonce = "vm-" + secrets.token_hex(12)
     quiet = "" if options.verbose else "quiet loglevel=3 "
     append = f"{quiet}panic=-1 rdinit=/.vm/init"
     scanner = Scanner(nonce)
-    results: list[Result] = []
     running: bytearray | None = None
     console = bytearray()
     panic_end = None
@@ -386,6 +411,8 @@ def run_commands(options: Options, commands: list[list[str] | str],
                 error.console = bytes(console[-8192:])
                 raise
             if data is None:
+                if len(results) == len(commands):
+                    return
                 error = VmPanic("the kernel panicked") if panic_end else VmEnded(
                     f"QEMU ended before the command did: {guest.complaint()}")
                 error.console = bytes(console[-8192:])
@@ -408,9 +435,24 @@ def run_commands(options: Options, commands: list[list[str] | str],
                     # A command may well print these words; then it lives on to this mark.
                     running, panic_end = None, None
                 elif text == b"done":
-                    return results
+                    return
             if panic_end is None and PANIC.search(console, max(0, len(console) - len(data) - 16)):
                 panic_end = time.monotonic() + PANIC_GRACE_S
+
+
+def run_console(options: Options, append: str = "panic=-1 rdinit=/init") -> bytes:
+    """Boots, types nothing, and returns all that the console shows until the machine goes off."""
+    console = bytearray()
+    with Guest(options, append) as guest:
+        try:
+            while (data := guest.read()[0]) is not None:
+                console += data
+        except VmTimeout as error:
+            error.console = bytes(console)
+            raise
+        if guest.process.wait() != 0:
+            raise VmEnded(f"QEMU ended: {guest.complaint()}", bytes(console))
+    return bytes(console)
 
 
 # --- the command line -------------------------------------------------------------------------------

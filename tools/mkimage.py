@@ -123,9 +123,10 @@ def make_iso(path: str, fat: str, folder: str) -> None:
     """An ISO whose El Torito boot image for EFI is the volume `fat`, as a partition of it, so that it
     also boots from a USB stick."""
     tree = os.path.join(folder, "iso")
+    date = "1980010100000000"
     os.mkdir(tree)
     run("xorriso", "-as", "mkisofs", "-quiet", "-V", "HALYARD", "-o", path,
-        "--modification-date=1980010100000000", "-partition_offset", "16",
+        f"--modification-date={date}", "--set_all_file_dates", date, "-partition_offset", "16",
         "-append_partition", "2", ESP_TYPE, fat, "-appended_part_as_gpt",
         "-e", "--interval:appended_partition_2:all::", "-no-emul-boot", tree)
 

@@ -154,8 +154,8 @@ static reason relocate(const struct image *image, const struct elf_segment *dyna
 	if (!r || rela % 8 || rela_entry != sizeof(*r))
 		return "has a relocation table outside its segments";
 	for (uint64_t n = rela_size / sizeof(*r); n; n--, r++) {
-		uint64_t *place = linked_range(image, r->offset, sizeof(*place));
 		uint64_t value = (uint64_t)r->addend + slide;
+		void *place = linked_range(image, r->offset, sizeof(value));
 
 		if ((uint32_t)r->info == 0)
 			continue;

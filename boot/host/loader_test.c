@@ -20,7 +20,7 @@ const uint16_t arch_elf_machine = 62;
 const uint32_t arch_elf_relative = 8;
 struct efi_system_table *efi;
 
-constexpr uint64_t MEMORY_LIMIT = 64 << 20; /* what the pretended machine has for one allocation */
+constexpr uint64_t MEMORY_LIMIT = 4 << 20; /* what the pretended machine has for one allocation */
 
 static void *allocated[100000]; /* keeps everything reachable; freed at the end */
 static unsigned nallocated;
@@ -40,10 +40,16 @@ void *pages_alloc(uint64_t len_bytes, uint64_t align)
 	return allocated[nallocated++] = p;
 }
 
-static void free_since(unsigned mark)
+/* Frees one of the last allocations. */
+static void pages_free(void *p)
 {
-	while (nallocated > mark)
-		free(allocated[--nallocated]);
+	for (unsigned i = nallocated; i--;) {
+		if (allocated[i] == p) {
+			allocated[i] = allocated[--nallocated];
+			free(p);
+			return;
+		}
+	}
 }
 
 void *firmware_table(const struct efi_guid *)
@@ -119,6 +125,7 @@ static reason load(const void *data, uint64_t size)
 		if (!why)
 			assert(image_may_enter(&h.image, h.image.entry));
 	}
+	pages_free(h.image.mem);
 	free(copy);
 	return why;
 }
@@ -191,11 +198,8 @@ static void test_truncated(void)
 			needed = offset + size;
 	}
 	for (uint64_t size = 0; size < needed; size += size < 300 ? 1 : 97) {
-		unsigned mark = nallocated;
-
 		expect("cut short", load(probe, size),
 		       size < HEADER_BYTES ? "too short" : "damaged or cut short");
-		free_since(mark);
 	}
 }
 
@@ -250,6 +254,139 @@ static void test_requests(void)
 	words[0] = 0;
 	expect("no revision", load(copy, probe_size), "is no kernel for the Limine");
 	free(copy);
+}
+
+/* ---- a position-independent kernel, made by hand ---- */
+
+struct by_hand {
+	struct { /* file offset 0, linked at 0: read and execute */
+		uint8_t ident[16];
+		uint16_t type, machine;
+		uint32_t version;
+		uint64_t entry, phoff, shoff;
+		uint32_t flags;
+		uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+		struct {
+			uint32_t type, flags;
+			uint64_t offset, virt, phys, filesz, memsz, align;
+		} ph[3];
+		uint8_t pad[4096 - 64 - 3 * 56];
+	} text;
+	struct { /* file offset 0x1000, linked at 0x1000: read and write */
+		uint64_t base_revision[3];
+		uint64_t pointer; /* relocated */
+		struct {
+			int64_t tag;
+			uint64_t value;
+		} dynamic[4];
+		struct {
+			uint64_t offset, info;
+			int64_t addend;
+		} rela;
+		uint8_t pad[4096 - 24 - 8 - 64 - 24 - 32];
+		uint64_t last[4];
+	} data;
+};
+static_assert(sizeof(struct by_hand) == 8192);
+
+constexpr uint64_t DATA_AT = 4096;
+
+static struct by_hand by_hand(void)
+{
+	constexpr uint64_t dynamic_at = DATA_AT + 32, rela_at = dynamic_at + 64;
+
+	return (struct by_hand){
+		.text = {.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
+			 .type = 3,
+			 .machine = 62,
+			 .entry = 0x400,
+			 .phoff = 64,
+			 .phentsize = 56,
+			 .phnum = 3,
+			 .ph = {{1, 5, 0, 0, 0, 4096, 4096, 4096},
+				{1, 6, DATA_AT, DATA_AT, 0, 4096, 4096, 4096},
+				{2, 6, dynamic_at, dynamic_at, 0, 64, 64, 8}}},
+		.data = {.base_revision = LIMINE_BASE_REVISION(3),
+			 .dynamic = {{7, rela_at}, {8, 24}, {9, 24}, {0, 0}},
+			 .rela = {DATA_AT + 24, 8, 0x1234}},
+	};
+}
+
+static void test_position_independent(void)
+{
+	struct by_hand f = by_hand();
+	struct image image;
+	struct file file = {"/k", (uint8_t *)&f, sizeof(f)};
+
+	expect("by hand", elf_load(&file, &image), nullptr);
+	check_image(&image);
+	assert(image.virt == 0xffffffff80000000 && image.entry == 0xffffffff80000400);
+	uint64_t value;
+	memcpy(&value, image.mem + DATA_AT + 24, 8);
+	assert(value == 0xffffffff80001234);
+	f.text.type = 2;
+	expect("not movable", load(&f, sizeof(f)), "not linked into the top 2 GiB");
+
+	static const struct {
+		const char *name;
+		unsigned offset;
+		uint64_t value;
+		const char *sentence;
+	} cases[] = {
+		{"place behind", offsetof(struct by_hand, data.rela.offset), 8192 - 4,
+		 "a relocation that"},
+		{"place far", offsetof(struct by_hand, data.rela.offset), ~0ull,
+		 "a relocation that"},
+		{"kind", offsetof(struct by_hand, data.rela.info), 1, "a relocation that"},
+		{"none", offsetof(struct by_hand, data.rela.info), 0, nullptr},
+		{"table behind", offsetof(struct by_hand, data.dynamic[0].value), 8192 - 16,
+		 "table outside"},
+		{"table wraps", offsetof(struct by_hand, data.dynamic[0].value), ~0ull - 7,
+		 "table outside"},
+		{"table size", offsetof(struct by_hand, data.dynamic[1].value), 1 << 20,
+		 "table outside"},
+		{"entry size", offsetof(struct by_hand, data.dynamic[2].value), 16,
+		 "table outside"},
+		{"relr", offsetof(struct by_hand, data.dynamic[2].tag), 36, "a form that"},
+		{"dynamic behind", offsetof(struct by_hand, text.ph[2].virt), 8192 - 8,
+		 "dynamic section outside"},
+		{"dynamic size", offsetof(struct by_hand, text.ph[2].memsz), ~0ull,
+		 "dynamic section outside"},
+		{"entry in data", offsetof(struct by_hand, text.entry), DATA_AT,
+		 "entry point outside its code"},
+		{"entry far", offsetof(struct by_hand, text.entry), 1ull << 40,
+		 "entry point outside its code"},
+		{"last page", offsetof(struct by_hand, text.ph[1].virt), ~0ull - 4096,
+		 "past the end of the address"},
+	};
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		f = by_hand();
+		memcpy((uint8_t *)&f + cases[i].offset, &cases[i].value, 8);
+		expect(cases[i].name, load(&f, sizeof(f)), cases[i].sentence);
+	}
+
+	/* An id without room for the rest of its request. */
+	f = by_hand();
+	static const uint64_t id[4] = LIMINE_HHDM_ID;
+	memcpy(f.data.last, id, sizeof(id));
+	expect("request at the end", load(&f, sizeof(f)), nullptr);
+
+	unsigned accepted = 0;
+	for (unsigned round = 0; round < 20000; round++) {
+		f = by_hand();
+		for (unsigned n = random_next() % 3 + 1; n; n--) {
+			uint64_t at = random_next() % 2
+					      ? random_next() % (64 + 3 * 56 - 8)
+					      : DATA_AT + random_next() % (32 + 64 + 24 - 8);
+			uint64_t noise = random_next() >> random_next() % 64;
+
+			memcpy((uint8_t *)&f + at, &noise, 1u << random_next() % 4);
+		}
+		reason why = load(&f, sizeof(f));
+
+		accepted += why == nullptr;
+	}
+	assert(accepted > 100);
 }
 
 /* ---- configuration ---- */
@@ -369,10 +506,12 @@ int main(int argc, char **argv)
 	test_truncated();
 	test_requests();
 	test_random();
+	test_position_independent();
 	test_config();
 	test_memmap();
 	test_memmap_from_efi();
-	free_since(0);
+	while (nallocated)
+		pages_free(allocated[0]);
 	free(probe);
 	puts("loader_test: all passed");
 	return 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // acpi.h: the ACPI tables that a kernel reads at boot: layouts and bounded walks.
 //
-// Pure functions over bytes that the caller has mapped; nothing here follows a physical address. Fields
-// are packed: read them by member access, which the compiler makes safe for any alignment.
+// Pure functions over bytes that the caller has mapped; nothing here follows a physical address.
+// Fields are packed: read them by member access, which the compiler makes safe for any alignment.
 #pragma once
 
 #include "base/types.h"
@@ -72,7 +72,7 @@ enum acpi_madt_type : u8 {
 };
 
 // Flags of processor entries.
-#define ACPI_MADT_ENABLED 1u
+#define ACPI_MADT_ENABLED	 1u
 #define ACPI_MADT_ONLINE_CAPABLE 2u
 
 struct acpi_madt_entry {
@@ -258,7 +258,7 @@ struct acpi_fadt {
 } __packed;
 static_assert(sizeof(struct acpi_fadt) == 276);
 #define ACPI_FADT_RESET_SUPPORTED BIT(10)
-#define ACPI_FADT_HW_REDUCED BIT(20)
+#define ACPI_FADT_HW_REDUCED	  BIT(20)
 
 // Microsoft's Serial Port Console Redirection table, revision 2.
 struct acpi_spcr {
@@ -296,8 +296,8 @@ bool acpi_rsdp_ok(const void *bytes, size_t len);
 // Searches a range (the BIOS area, EBDA) for one at 16-byte steps; its offset, or -ENOENT.
 ssize_t acpi_rsdp_scan(const void *bytes, size_t len);
 
-// Checks a table within `len` mapped bytes: signature (4 characters, nullptr for any), length at least
-// min_len and within len, checksum. Returns the table, or nullptr.
+// Checks a table within `len` mapped bytes: signature (4 characters, nullptr for any), length at
+// least min_len and within len, checksum. Returns the table, or nullptr.
 const struct acpi_header *acpi_table_check(const void *bytes, size_t len, const char *signature,
 					   size_t min_len);
 
@@ -306,19 +306,19 @@ size_t acpi_root_count(const struct acpi_header *root);
 u64 acpi_root_entry(const struct acpi_header *root, size_t i);
 
 // Whether the table is long enough to have the field.
-#define acpi_has(table, field)                                                            \
-	((table)->header.length >=                                                        \
-	 offsetof(typeof(*(table)), field) + sizeof((table)->field))
+#define acpi_has(table, field) \
+	((table)->header.length >= offsetof(typeof(*(table)), field) + sizeof((table)->field))
 
 // Walks the entries of a MADT (checked by acpi_table_check with sizeof(struct acpi_madt)). Start
-// with *pos = 0; nullptr at the end or at the first malformed entry. An entry of a known type is at least
-// as long as its struct (shorter ones are skipped); a GICC may be of the 76-byte ACPI 5.1 form.
+// with *pos = 0; nullptr at the end or at the first malformed entry. An entry of a known type is at
+// least as long as its struct (shorter ones are skipped); a GICC may be of the 76-byte ACPI 5.1
+// form.
 const struct acpi_madt_entry *acpi_madt_next(const struct acpi_madt *madt, size_t *pos);
 
 // Number of allocations in an MCFG (checked), and the i-th.
 size_t acpi_mcfg_count(const struct acpi_mcfg *mcfg);
 const struct acpi_mcfg_alloc *acpi_mcfg_entry(const struct acpi_mcfg *mcfg, size_t i);
 
-// Finds the object `\_S5_` in a DSDT or SSDT by its bytes, without an interpreter: the sleep types to
-// write into PM1a/PM1b control for power off. 0 or -ENOENT.
+// Finds the object `\_S5_` in a DSDT or SSDT by its bytes, without an interpreter: the sleep types
+// to write into PM1a/PM1b control for power off. 0 or -ENOENT.
 [[nodiscard]] int acpi_find_s5(const struct acpi_header *dsdt, u8 *slp_typ_a, u8 *slp_typ_b);

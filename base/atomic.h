@@ -2,9 +2,10 @@
 // atomic.h: atomic words, memory barriers, reference counts.
 //
 // The types are structs, so that a plain access does not compile. The operations are macros that
-// take a pointer to any of them. Unless the name says otherwise: loads, stores and operations without
-// a result are relaxed; read-modify-write operations with a result are sequentially consistent.
-// Typed pointers and other plain objects use the *_once, load_acquire, ... family below.
+// take a pointer to any of them. Unless the name says otherwise: loads, stores and operations
+// without a result are relaxed; read-modify-write operations with a result are sequentially
+// consistent. Typed pointers and other plain objects use the *_once, load_acquire, ... family
+// below.
 #pragma once
 
 #include "base/types.h"
@@ -32,31 +33,31 @@ typedef struct {
 } atomic_ptr;
 
 // Initialiser, for static and automatic objects.
-#define ATOMIC_INIT(value) {(value)}
+#define ATOMIC_INIT(value)    {(value)}
 // A plain store, before the object is shared.
 #define atomic_init(a, value) ((void)((a)->v = (value)))
 
-#define atomic_load(a) __atomic_load_n(&(a)->v, __ATOMIC_RELAXED)
-#define atomic_load_acquire(a) __atomic_load_n(&(a)->v, __ATOMIC_ACQUIRE)
-#define atomic_load_seq(a) __atomic_load_n(&(a)->v, __ATOMIC_SEQ_CST)
-#define atomic_store(a, value) __atomic_store_n(&(a)->v, (value), __ATOMIC_RELAXED)
+#define atomic_load(a)		       __atomic_load_n(&(a)->v, __ATOMIC_RELAXED)
+#define atomic_load_acquire(a)	       __atomic_load_n(&(a)->v, __ATOMIC_ACQUIRE)
+#define atomic_load_seq(a)	       __atomic_load_n(&(a)->v, __ATOMIC_SEQ_CST)
+#define atomic_store(a, value)	       __atomic_store_n(&(a)->v, (value), __ATOMIC_RELAXED)
 #define atomic_store_release(a, value) __atomic_store_n(&(a)->v, (value), __ATOMIC_RELEASE)
-#define atomic_store_seq(a, value) __atomic_store_n(&(a)->v, (value), __ATOMIC_SEQ_CST)
+#define atomic_store_seq(a, value)     __atomic_store_n(&(a)->v, (value), __ATOMIC_SEQ_CST)
 
 // No result, relaxed.
-#define atomic_add(a, n) ((void)__atomic_fetch_add(&(a)->v, (n), __ATOMIC_RELAXED))
-#define atomic_sub(a, n) ((void)__atomic_fetch_sub(&(a)->v, (n), __ATOMIC_RELAXED))
-#define atomic_inc(a) atomic_add(a, 1)
-#define atomic_dec(a) atomic_sub(a, 1)
-#define atomic_or(a, mask) ((void)__atomic_fetch_or(&(a)->v, (mask), __ATOMIC_RELAXED))
+#define atomic_add(a, n)    ((void)__atomic_fetch_add(&(a)->v, (n), __ATOMIC_RELAXED))
+#define atomic_sub(a, n)    ((void)__atomic_fetch_sub(&(a)->v, (n), __ATOMIC_RELAXED))
+#define atomic_inc(a)	    atomic_add(a, 1)
+#define atomic_dec(a)	    atomic_sub(a, 1)
+#define atomic_or(a, mask)  ((void)__atomic_fetch_or(&(a)->v, (mask), __ATOMIC_RELAXED))
 #define atomic_and(a, mask) ((void)__atomic_fetch_and(&(a)->v, (mask), __ATOMIC_RELAXED))
 #define atomic_andnot(a, mask) \
 	((void)__atomic_fetch_and(&(a)->v, ~(typeof((a)->v))(mask), __ATOMIC_RELAXED))
 
 // Result is the value before.
-#define atomic_fetch_add(a, n) __atomic_fetch_add(&(a)->v, (n), __ATOMIC_SEQ_CST)
-#define atomic_fetch_sub(a, n) __atomic_fetch_sub(&(a)->v, (n), __ATOMIC_SEQ_CST)
-#define atomic_fetch_or(a, mask) __atomic_fetch_or(&(a)->v, (mask), __ATOMIC_SEQ_CST)
+#define atomic_fetch_add(a, n)	  __atomic_fetch_add(&(a)->v, (n), __ATOMIC_SEQ_CST)
+#define atomic_fetch_sub(a, n)	  __atomic_fetch_sub(&(a)->v, (n), __ATOMIC_SEQ_CST)
+#define atomic_fetch_or(a, mask)  __atomic_fetch_or(&(a)->v, (mask), __ATOMIC_SEQ_CST)
 #define atomic_fetch_and(a, mask) __atomic_fetch_and(&(a)->v, (mask), __ATOMIC_SEQ_CST)
 #define atomic_fetch_andnot(a, mask) \
 	__atomic_fetch_and(&(a)->v, ~(typeof((a)->v))(mask), __ATOMIC_SEQ_CST)
@@ -65,37 +66,40 @@ typedef struct {
 // Result is the value after.
 #define atomic_add_return(a, n) __atomic_add_fetch(&(a)->v, (n), __ATOMIC_SEQ_CST)
 #define atomic_sub_return(a, n) __atomic_sub_fetch(&(a)->v, (n), __ATOMIC_SEQ_CST)
-#define atomic_inc_return(a) atomic_add_return(a, 1)
-#define atomic_dec_return(a) atomic_sub_return(a, 1)
+#define atomic_inc_return(a)	atomic_add_return(a, 1)
+#define atomic_dec_return(a)	atomic_sub_return(a, 1)
 // Whether the value became 0.
-#define atomic_dec_and_test(a) (atomic_dec_return(a) == 0)
+#define atomic_dec_and_test(a)	(atomic_dec_return(a) == 0)
 
 // If the value is `old`, makes it `new`. Result is the value before (== old on success).
-#define atomic_cmpxchg(a, old, new)                                                             \
-	({                                                                                      \
-		typeof((a)->v) cmpxchg_old = (old);                                             \
+#define atomic_cmpxchg(a, old, new)                                                                \
+	({                                                                                         \
+		typeof((a)->v) cmpxchg_old = (old);                                                \
 		__atomic_compare_exchange_n(&(a)->v, &cmpxchg_old, (new), false, __ATOMIC_SEQ_CST, \
-					    __ATOMIC_RELAXED);                                  \
-		cmpxchg_old;                                                                    \
+					    __ATOMIC_RELAXED);                                     \
+		cmpxchg_old;                                                                       \
 	})
 // The same; result is success; on failure *old_ptr becomes the value found. For retry loops.
-#define atomic_try_cmpxchg(a, old_ptr, new) \
-	__atomic_compare_exchange_n(&(a)->v, (old_ptr), (new), false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
+#define atomic_try_cmpxchg(a, old_ptr, new)                                             \
+	__atomic_compare_exchange_n(&(a)->v, (old_ptr), (new), false, __ATOMIC_SEQ_CST, \
+				    __ATOMIC_RELAXED)
 // With acquire order on success only: to take a lock.
-#define atomic_try_cmpxchg_acquire(a, old_ptr, new) \
-	__atomic_compare_exchange_n(&(a)->v, (old_ptr), (new), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
+#define atomic_try_cmpxchg_acquire(a, old_ptr, new)                                     \
+	__atomic_compare_exchange_n(&(a)->v, (old_ptr), (new), false, __ATOMIC_ACQUIRE, \
+				    __ATOMIC_RELAXED)
 
 // On plain objects (pointers, integers) that are shared by a documented protocol.
-#define load_once(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#define store_once(p, value) __atomic_store_n((p), (value), __ATOMIC_RELAXED)
-#define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define load_once(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
+#define store_once(p, value)	__atomic_store_n((p), (value), __ATOMIC_RELAXED)
+#define load_acquire(p)		__atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define store_release(p, value) __atomic_store_n((p), (value), __ATOMIC_RELEASE)
-#define xchg(p, value) __atomic_exchange_n((p), (value), __ATOMIC_SEQ_CST)
-#define try_cmpxchg(p, old_ptr, new) \
-	__atomic_compare_exchange_n((p), (old_ptr), (new), false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
+#define xchg(p, value)		__atomic_exchange_n((p), (value), __ATOMIC_SEQ_CST)
+#define try_cmpxchg(p, old_ptr, new)                                                \
+	__atomic_compare_exchange_n((p), (old_ptr), (new), false, __ATOMIC_SEQ_CST, \
+				    __ATOMIC_RELAXED)
 
 // Barriers between CPUs: all accesses; loads (and later accesses); stores (and earlier accesses).
-#define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define smp_mb()  __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define smp_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define smp_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
 
@@ -105,10 +109,10 @@ typedef struct {
 	atomic_u32 count;
 } refcount_t;
 
-#define REFCOUNT_INIT(n) {ATOMIC_INIT(n)}
+#define REFCOUNT_INIT(n)   {ATOMIC_INIT(n)}
 // Counts from here on are saturated; the value a saturated count is set to lies in the middle, so
 // that racing operations cannot leave the range.
-#define REFCOUNT_MAX 0x7fffffffu
+#define REFCOUNT_MAX	   0x7fffffffu
 #define REFCOUNT_SATURATED 0xc0000000u
 
 static inline void refcount_set(refcount_t *r, u32 n)

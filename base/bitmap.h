@@ -6,7 +6,7 @@
 
 #include "base/types.h"
 
-#define BITMAP_WORDS(nbits) (((nbits) + 63) / 64)
+#define BITMAP_WORDS(nbits)	    (((nbits) + 63) / 64)
 #define BITMAP_DECLARE(name, nbits) u64 name[BITMAP_WORDS(nbits)]
 
 static inline bool bitmap_test(const u64 *map, size_t bit)
@@ -156,7 +156,7 @@ static inline bool bitmap_is_empty(const u64 *map, size_t nbits)
 }
 
 // `bit` is a size_t declared by the caller.
-#define bitmap_for_each(bit, map, nbits)                              \
+#define bitmap_for_each(bit, map, nbits)                             \
 	for ((bit) = bitmap_find_first(map, nbits); (bit) < (nbits); \
 	     (bit) = bitmap_find_next(map, nbits, (bit) + 1))
 
@@ -178,5 +178,6 @@ static inline bool bitmap_atomic_test_and_set(u64 *map, size_t bit)
 
 static inline bool bitmap_atomic_test_and_clear(u64 *map, size_t bit)
 {
-	return __atomic_fetch_and(&map[bit / 64], ~BIT(bit % 64), __ATOMIC_SEQ_CST) >> (bit % 64) & 1;
+	return __atomic_fetch_and(&map[bit / 64], ~BIT(bit % 64), __ATOMIC_SEQ_CST) >> (bit % 64) &
+	       1;
 }

@@ -27,9 +27,8 @@ __wraps void chacha20_block(const u32 key[8], u32 counter, const u32 nonce[3],
 {
 	const u32 input[16] = {
 		0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, // "expand 32-byte k"
-		key[0],	    key[1],	key[2],	    key[3],
-		key[4],	    key[5],	key[6],	    key[7],
-		counter,    nonce[0],	nonce[1],   nonce[2],
+		key[0],	    key[1],	key[2],	    key[3],	key[4],	  key[5],
+		key[6],	    key[7],	counter,    nonce[0],	nonce[1], nonce[2],
 	};
 	u32 s[16];
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // civil_time.c: dates and seconds since 1970.
 //
-// The year is taken to begin on the 1st of March, so that the leap day is its last day and the months'
-// lengths follow one linear formula. Days are counted in eras of 400 years, which all have 146097 days.
+// The year is taken to begin on the 1st of March, so that the leap day is its last day and the
+// months' lengths follow one linear formula. Days are counted in eras of 400 years, which all have
+// 146097 days.
 #include "base/civil_time.h"
 
 constexpr s64 SECONDS_PER_DAY = 86400;
@@ -29,8 +30,8 @@ unsigned int civil_days_in_month(s64 year, unsigned int month)
 bool civil_is_valid(const struct civil_time *t)
 {
 	return t->month >= 1 && t->month <= 12 && t->day >= 1 &&
-	       t->day <= civil_days_in_month(t->year, t->month) && t->hour < 24 &&
-	       t->minute < 60 && t->second < 60;
+	       t->day <= civil_days_in_month(t->year, t->month) && t->hour < 24 && t->minute < 60 &&
+	       t->second < 60;
 }
 
 static s64 days_from_civil(s64 year, unsigned int month, unsigned int day)
@@ -59,7 +60,8 @@ struct civil_time civil_from_unix(s64 seconds)
 	s64 day_of_era = days + ERA_START_TO_1970 - era * DAYS_PER_ERA;
 	// The corrections take out the leap days of 4, 100 and 400 years before dividing by 365.
 	s64 year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
-			   day_of_era / (DAYS_PER_ERA - 1)) / 365;
+			   day_of_era / (DAYS_PER_ERA - 1)) /
+			  365;
 	s64 day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	s64 march_month = (5 * day_of_year + 2) / 153;
 	s64 month = march_month < 10 ? march_month + 3 : march_month - 9;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// clockscale.h: turns counter ticks into nanoseconds, and finds the frequency of an unknown counter.
+// clockscale.h: turns counter ticks into nanoseconds, and finds the frequency of an unknown
+// counter.
 #pragma once
 
 #include "base/muldiv.h"
 #include "base/types.h"
 
-#define NSEC_PER_SEC 1000000000ull
+#define NSEC_PER_SEC  1000000000ull
 #define NSEC_PER_MSEC 1000000ull
 #define NSEC_PER_USEC 1000ull
 
@@ -16,9 +17,9 @@ struct clockscale {
 	u64 max_in;
 };
 
-// The scale from `from_hz` to `to_hz` (either way between ticks and nanoseconds) with the best precision
-// (a relative error below 2^-31 where range allows) for which inputs worth at least range_s seconds
-// stay within max_in. 0, or -ERANGE when that cannot be had or a frequency is 0.
+// The scale from `from_hz` to `to_hz` (either way between ticks and nanoseconds) with the best
+// precision (a relative error below 2^-31 where range allows) for which inputs worth at least
+// range_s seconds stay within max_in. 0, or -ERANGE when that cannot be had or a frequency is 0.
 [[nodiscard]] int clockscale_init(struct clockscale *scale, u64 from_hz, u64 to_hz, u32 range_s);
 
 // Converts in <= max_in: one multiplication and a shift, as in the vDSO.
@@ -35,10 +36,10 @@ static inline u64 clockscale_apply_wide(const struct clockscale *scale, u64 in)
 
 // One trial of a calibration: both counters were read at its start and at its end.
 struct clock_trial {
-	u64 delta;	   // ticks of the unknown counter between the two reads
-	u64 ref_delta;	   // ticks of the reference between the two reads
-	u64 latency; // ticks of the unknown counter that the two double reads themselves took, summed:
-		     // how long we cannot say when exactly the reference was read
+	u64 delta;     // ticks of the unknown counter between the two reads
+	u64 ref_delta; // ticks of the reference between the two reads
+	u64 latency;   // ticks of the unknown counter that the two double reads themselves took,
+		     // summed: how long we cannot say when exactly the reference was read
 };
 
 struct clock_estimate {
@@ -49,11 +50,12 @@ struct clock_estimate {
 
 // Estimates the frequency of the unknown counter. A virtual CPU may be descheduled between two
 // reads, which makes a trial wrong by milliseconds, but then its latency is long. So:
-//   1. only trials whose latency is at most twice the shortest (and at most 1/64 of their delta) count;
+//   1. only trials whose latency is at most twice the shortest (and at most 1/64 of their delta)
+//   count;
 //   2. of their frequencies the median is taken;
 //   3. trials further than tolerance_ppm from it are refused;
 //   4. the rest, at least three and more than half of those counted in 1., are averaged.
-// Sorts the trials. 0; -EAGAIN when too few trials agree (try again, or use another clock); -EINVAL for a
-// reference of 0 Hz or no trials.
+// Sorts the trials. 0; -EAGAIN when too few trials agree (try again, or use another clock); -EINVAL
+// for a reference of 0 Hz or no trials.
 [[nodiscard]] int clock_estimate_hz(struct clock_trial *trials, size_t count, u64 ref_hz,
 				    u32 tolerance_ppm, struct clock_estimate *estimate);

@@ -11,8 +11,8 @@ static bool is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-// Splits the word [text, text + len) at its first '=' and removes quotes as Linux does: one that opens
-// the word or the value, and its partner if that ends the word.
+// Splits the word [text, text + len) at its first '=' and removes quotes as Linux does: one that
+// opens the word or the value, and its partner if that ends the word.
 static void split_word(const char *text, size_t len, struct cmdline_arg *arg)
 {
 	if (len && text[0] == '"') {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // cmdline.h: the kernel command line, read as Linux reads it.
 //
-// Words are separated by blanks; blanks inside double quotes do not separate. key="a b" and "key=a b"
-// lose their quotes; quotes elsewhere stay. In keys, '-' and '_' are the same. Words behind a lone
+// Words are separated by blanks; blanks inside double quotes do not separate. key="a b" and "key=a
+// b" lose their quotes; quotes elsewhere stay. In keys, '-' and '_' are the same. Words behind a
+// lone
 // `--` belong to init.
 #pragma once
 
@@ -35,7 +36,8 @@ int cmdline_iter_next(struct cmdline_iter *it, struct cmdline_arg *arg);
 // Whether the argument's key is `key`.
 bool cmdline_key_is(const struct cmdline_arg *arg, const char *key);
 
-// Finds the next occurrence of `key` before `--`, for keys that may come several times: 1, 0, -EINVAL.
+// Finds the next occurrence of `key` before `--`, for keys that may come several times: 1, 0,
+// -EINVAL.
 int cmdline_next_of(struct cmdline_iter *it, const char *key, struct cmdline_arg *arg);
 
 // The last occurrence of `key` before `--`: 0, -ENOENT, -EINVAL for a malformed command line.
@@ -44,12 +46,12 @@ int cmdline_next_of(struct cmdline_iter *it, const char *key, struct cmdline_arg
 // Whether `key` occurs at all. A malformed command line counts up to its bad word.
 bool cmdline_contains(const char *cmdline, const char *key);
 
-// Copies the last value of `key` into buf (empty for a key without '='). Result: its length, -ENOENT,
-// -E2BIG (cut), -EINVAL.
+// Copies the last value of `key` into buf (empty for a key without '='). Result: its length,
+// -ENOENT, -E2BIG (cut), -EINVAL.
 ssize_t cmdline_get(const char *cmdline, const char *key, char *buf, size_t size);
 
-// Typed values. 0, -ENOENT, -EINVAL (no such value), -ERANGE; *out is written only on success. A key
-// without a value is true.
+// Typed values. 0, -ENOENT, -EINVAL (no such value), -ERANGE; *out is written only on success. A
+// key without a value is true.
 [[nodiscard]] int cmdline_get_bool(const char *cmdline, const char *key, bool *out);
 [[nodiscard]] int cmdline_get_u64(const char *cmdline, const char *key, u64 *out);
 [[nodiscard]] int cmdline_get_size(const char *cmdline, const char *key, u64 *out);

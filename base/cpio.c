@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // cpio.c: reads newc archives.
 //
-// An entry is a header of 110 characters, the name padded to 4 bytes (counted from the header's start), and
-// the data padded to 4 bytes. An archive ends with an entry called TRAILER!!!; zeros fill its last block.
+// An entry is a header of 110 characters, the name padded to 4 bytes (counted from the header's
+// start), and the data padded to 4 bytes. An archive ends with an entry called TRAILER!!!; zeros
+// fill its last block.
 #include "base/cpio.h"
 
 #include "base/errno.h"

@@ -4,14 +4,14 @@
 // The bytes are not trusted. Two forms: an iterator over an archive in one piece, and a stream that
 // takes the archive in chunks of any size (from a decompressor) and holds no file data itself.
 //
-// Hard links: entries with the same dev and ino and nlink > 1 are one file; in this format usually only
-// the last of them carries the data. That is for the caller to put together.
+// Hard links: entries with the same dev and ino and nlink > 1 are one file; in this format usually
+// only the last of them carries the data. That is for the caller to put together.
 #pragma once
 
 #include "base/types.h"
 
 #define CPIO_HEADER_LEN 110
-#define CPIO_NAME_MAX 4096 // with the NUL; longer names are refused
+#define CPIO_NAME_MAX	4096 // with the NUL; longer names are refused
 
 // File types in mode.
 #define CPIO_S_IFMT 0170000u
@@ -49,16 +49,17 @@ static inline void cpio_iter_init(struct cpio_iter *it, const void *bytes, size_
 }
 
 // The next file: 1; 0 at the end. Trailers and the zero padding behind them are skipped and a
-// concatenated archive is continued. The end is the end of the bytes or, behind a trailer or at the very
-// start, something that is not cpio (it->pos stands there: it may be a compressed archive). Errors:
-// -EINVAL (malformed header, a missing trailer), -EIO (truncated), -EBADMSG (checksum); it->reason.
+// concatenated archive is continued. The end is the end of the bytes or, behind a trailer or at the
+// very start, something that is not cpio (it->pos stands there: it may be a compressed archive).
+// Errors: -EINVAL (malformed header, a missing trailer), -EIO (truncated), -EBADMSG (checksum);
+// it->reason.
 int cpio_next(struct cpio_iter *it, struct cpio_entry *entry);
 
 // Whether the bytes begin with one of the two magic numbers.
 bool cpio_is_magic(const void *bytes, size_t len);
 
-// The stream's receiver. Each returns 0 or a negative errno, which stops the stream and is returned by
-// cpio_stream_feed. The entry and its name live until end_entry returns.
+// The stream's receiver. Each returns 0 or a negative errno, which stops the stream and is returned
+// by cpio_stream_feed. The entry and its name live until end_entry returns.
 struct cpio_stream_ops {
 	int (*begin_entry)(void *ctx, const struct cpio_entry *entry);
 	// entry->size bytes in total, in order, in pieces of any size >= 1.

@@ -44,8 +44,8 @@ int elf_header_check(const void *bytes, size_t len, u64 file_size, u16 machine,
 	return 0;
 }
 
-// Checks one PT_LOAD with memory against file and limits, and takes it into the layout. `end` is the
-// end of the PT_LOAD before it, 0 at the first.
+// Checks one PT_LOAD with memory against file and limits, and takes it into the layout. `end` is
+// the end of the PT_LOAD before it, 0 at the first.
 static int check_load(const struct elf64_ehdr *ehdr, const struct elf64_phdr *p, u64 file_size,
 		      const struct elf_limits *limits, u64 end, struct elf_layout *layout,
 		      const char **reason)
@@ -130,8 +130,7 @@ static bool entry_is_executable(const struct elf64_ehdr *ehdr, const struct elf6
 }
 
 int elf_phdrs_check(const struct elf64_ehdr *ehdr, const struct elf64_phdr *phdrs, u64 file_size,
-		    const struct elf_limits *limits, struct elf_layout *layout,
-		    const char **reason)
+		    const struct elf_limits *limits, struct elf_layout *layout, const char **reason)
 {
 	*layout = (struct elf_layout){
 		.align = limits->page_size,

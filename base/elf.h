@@ -99,16 +99,16 @@ enum {
 enum { ET_NONE = 0, ET_REL = 1, ET_EXEC = 2, ET_DYN = 3, ET_CORE = 4 };
 enum { EM_X86_64 = 62, EM_AARCH64 = 183 };
 // p_type
-#define PT_NULL 0u
-#define PT_LOAD 1u
-#define PT_DYNAMIC 2u
-#define PT_INTERP 3u
-#define PT_NOTE 4u
-#define PT_PHDR 6u
-#define PT_TLS 7u
+#define PT_NULL		0u
+#define PT_LOAD		1u
+#define PT_DYNAMIC	2u
+#define PT_INTERP	3u
+#define PT_NOTE		4u
+#define PT_PHDR		6u
+#define PT_TLS		7u
 #define PT_GNU_EH_FRAME 0x6474e550u
-#define PT_GNU_STACK 0x6474e551u
-#define PT_GNU_RELRO 0x6474e552u
+#define PT_GNU_STACK	0x6474e551u
+#define PT_GNU_RELRO	0x6474e552u
 #define PT_GNU_PROPERTY 0x6474e553u
 // p_flags
 enum { PF_X = 1, PF_W = 2, PF_R = 4 };
@@ -126,14 +126,14 @@ enum {
 	SHT_DYNSYM = 11,
 };
 // Symbols
-#define ELF64_ST_BIND(info) ((info) >> 4)
-#define ELF64_ST_TYPE(info) ((info)&15)
-#define ELF64_ST_INFO(bind, type) ((u8)((bind) << 4 | ((type)&15)))
+#define ELF64_ST_BIND(info)	  ((info) >> 4)
+#define ELF64_ST_TYPE(info)	  ((info) & 15)
+#define ELF64_ST_INFO(bind, type) ((u8)((bind) << 4 | ((type) & 15)))
 enum { STB_LOCAL = 0, STB_GLOBAL = 1, STB_WEAK = 2 };
 enum { STT_NOTYPE = 0, STT_OBJECT = 1, STT_FUNC = 2, STT_SECTION = 3, STT_FILE = 4 };
 enum { SHN_UNDEF = 0, SHN_ABS = 0xfff1 };
 // Relocations
-#define ELF64_R_SYM(info) ((u32)((info) >> 32))
+#define ELF64_R_SYM(info)  ((u32)((info) >> 32))
 #define ELF64_R_TYPE(info) ((u32)(info))
 enum { R_X86_64_64 = 1, R_X86_64_GLOB_DAT = 6, R_X86_64_JUMP_SLOT = 7, R_X86_64_RELATIVE = 8 };
 enum {
@@ -203,14 +203,15 @@ enum {
 };
 
 // More program headers than this are refused; Linux allows 64 KiB worth of them.
-#define ELF_PHDRS_MAX 1170u
+#define ELF_PHDRS_MAX  1170u
 // PT_INTERP paths, with the NUL.
 #define ELF_INTERP_MAX 4096u
 
 // Checks the first bytes of a file of file_size bytes (len of them are at hand, at least 64 if the
 // file has that many) as an executable or shared object for `machine`: identification, type, entry
 // size, and that the program headers lie within the file. Copies the header to *ehdr.
-// 0; -ENOEXEC when it is no such ELF file or malformed; *reason (may be nullptr) gets a short phrase.
+// 0; -ENOEXEC when it is no such ELF file or malformed; *reason (may be nullptr) gets a short
+// phrase.
 [[nodiscard]] int elf_header_check(const void *bytes, size_t len, u64 file_size, u16 machine,
 				   struct elf64_ehdr *ehdr, const char **reason);
 
@@ -223,28 +224,28 @@ struct elf_limits {
 
 // What a loader wants to know from the program headers.
 struct elf_layout {
-	u64 lo;	   // lowest p_vaddr of the PT_LOADs, rounded down to a page
-	u64 hi;	   // end of the highest one, rounded up to a page
-	u64 align; // largest p_align of the PT_LOADs, at least a page
+	u64 lo;		// lowest p_vaddr of the PT_LOADs, rounded down to a page
+	u64 hi;		// end of the highest one, rounded up to a page
+	u64 align;	// largest p_align of the PT_LOADs, at least a page
 	u64 phdr_vaddr; // where the program headers are in memory; 0: nowhere
-	u64 brk;   // end of the highest PT_LOAD, not rounded
-	u32 loads; // number of PT_LOADs with p_memsz > 0
-	int interp;  // index of PT_INTERP, or -1
-	int dynamic; // index of PT_DYNAMIC, or -1
-	int tls;     // index of PT_TLS, or -1
-	int stack;   // index of PT_GNU_STACK, or -1
+	u64 brk;	// end of the highest PT_LOAD, not rounded
+	u32 loads;	// number of PT_LOADs with p_memsz > 0
+	int interp;	// index of PT_INTERP, or -1
+	int dynamic;	// index of PT_DYNAMIC, or -1
+	int tls;	// index of PT_TLS, or -1
+	int stack;	// index of PT_GNU_STACK, or -1
 };
 
 // Checks the program headers of a header that elf_header_check accepted: sizes and offsets of each
-// PT_LOAD, PT_INTERP, PT_DYNAMIC and PT_TLS against the file and the limits, congruence of offset and
-// address, ascending PT_LOADs whose pages do not overlap with different contents, the entry point within
-// a segment. 0 or -ENOEXEC.
+// PT_LOAD, PT_INTERP, PT_DYNAMIC and PT_TLS against the file and the limits, congruence of offset
+// and address, ascending PT_LOADs whose pages do not overlap with different contents, the entry
+// point within a segment. 0 or -ENOEXEC.
 [[nodiscard]] int elf_phdrs_check(const struct elf64_ehdr *ehdr, const struct elf64_phdr *phdrs,
 				  u64 file_size, const struct elf_limits *limits,
 				  struct elf_layout *layout, const char **reason);
 
-// Walks the notes in a PT_NOTE segment or SHT_NOTE section. Start with *pos = 0. 1 and a note, 0 at the
-// end, -ENOEXEC when malformed. `align` is 4 or 8 (p_align of the segment).
+// Walks the notes in a PT_NOTE segment or SHT_NOTE section. Start with *pos = 0. 1 and a note, 0 at
+// the end, -ENOEXEC when malformed. `align` is 4 or 8 (p_align of the segment).
 struct elf_note {
 	const char *name; // namesz bytes, with the NUL
 	u32 namesz;

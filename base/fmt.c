@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // fmt.c: printf-style formatting.
 //
-// One pass over the format: literal runs go to the sink as they are, each conversion is parsed into a
-// `struct spec` and then produced as blanks, prefix, zeros, body, blanks.
+// One pass over the format: literal runs go to the sink as they are, each conversion is parsed into
+// a `struct spec` and then produced as blanks, prefix, zeros, body, blanks.
 #include "base/fmt.h"
 
 #include "base/string.h"

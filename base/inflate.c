@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // inflate.c: deflate and gzip decompressor.
 //
-// Codes are looked up by the next bits of input in a table; codes longer than the table's index go on in a
-// second-level table. An entry tells all about one step, so that the usual symbol costs one load:
+// Codes are looked up by the next bits of input in a table; codes longer than the table's index go
+// on in a second-level table. An entry tells all about one step, so that the usual symbol costs one
+// load:
 //
 //	bits 0-7	bits to take from the input: the code's (rest) and, for lengths and
 //			offsets, their extra bits
@@ -11,13 +12,15 @@
 //	bits 16-31	literal; base of the length or offset; start of the second-level table,
 //			whose index width is then in bits 8-11
 //
-// Input goes through a 64-bit buffer. While at least 16 bytes of input and room for a longest match are
-// left, decode_fast runs without bounds checks, refilling by one unaligned 8-byte load; near either end,
-// decode_slow takes over one symbol at a time. Both keep the same state, so they can alternate. Past the end
-// of the input the slow path feeds zero bits and counts them; consuming one of those is truncation.
+// Input goes through a 64-bit buffer. While at least 16 bytes of input and room for a longest match
+// are left, decode_fast runs without bounds checks, refilling by one unaligned 8-byte load; near
+// either end, decode_slow takes over one symbol at a time. Both keep the same state, so they can
+// alternate. Past the end of the input the slow path feeds zero bits and counts them; consuming one
+// of those is truncation.
 //
 // Output is a buffer in which matches copy from what was written before: either the caller's flat
-// buffer, or the window, which hands a chunk to the sink when full and keeps the last 32 KiB as history.
+// buffer, or the window, which hands a chunk to the sink when full and keeps the last 32 KiB as
+// history.
 #include "base/inflate.h"
 
 #include "base/bytes.h"
@@ -34,10 +37,10 @@ enum kind : u32 {
 	KIND_MASK = 7u << 12,
 };
 
-#define ENTRY_TAKE(e) ((e)&0xff)
+#define ENTRY_TAKE(e)	   ((e) & 0xff)
 #define ENTRY_CODE_BITS(e) ((e) >> 8 & 15)
-#define ENTRY_KIND(e) ((e)&KIND_MASK)
-#define ENTRY_VALUE(e) ((e) >> 16)
+#define ENTRY_KIND(e)	   ((e) & KIND_MASK)
+#define ENTRY_VALUE(e)	   ((e) >> 16)
 
 constexpr unsigned int MAX_CODE_LEN = 15;
 constexpr unsigned int MAX_MATCH = 258;
@@ -54,7 +57,7 @@ struct stream {
 	const u8 *in_end;
 	u64 bits; // at least `count` valid bits; those above agree with the input at `in`
 	u32 count;
-	u32 overrun; // zero bytes made up behind the end of the input
+	u32 overrun;   // zero bytes made up behind the end of the input
 	u8 *out_start; // matches reach back to here at most
 	u8 *out;
 	u8 *out_end;
@@ -83,8 +86,8 @@ static const u16 length_base[29] = {3,	4,  5,	6,  7,	8,  9,	10, 11,	 13,  15,  1
 				    31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
 static const u8 length_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
 				    2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
-static const u16 offset_base[30] = {1,	 2,   3,   4,	5,   7,	   9,	 13,   17,   25,
-				    33,	 49,  65,  97,	129, 193,  257,	 385,  513,  769,
+static const u16 offset_base[30] = {1,	  2,	3,    4,    5,	  7,	9,    13,    17,    25,
+				    33,	  49,	65,   97,   129,  193,	257,  385,   513,   769,
 				    1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
 
 // The entry of a symbol, but for its code length.
@@ -132,8 +135,8 @@ struct table {
 };
 
 // Builds the lookup table of a code given by its lengths. False when the code is over-subscribed or
-// incomplete (but see allow_single; a code without any symbol is allowed there too, and every lookup
-// is invalid). The lengths are at most MAX_CODE_LEN.
+// incomplete (but see allow_single; a code without any symbol is allowed there too, and every
+// lookup is invalid). The lengths are at most MAX_CODE_LEN.
 static bool table_build(struct stream *s, const struct table *t, const u8 *lengths,
 			unsigned int symbols)
 {
@@ -180,8 +183,8 @@ static bool table_build(struct stream *s, const struct table *t, const u8 *lengt
 			unsigned int prefix = reversed & (table_size - 1);
 
 			if (prefix != sub_prefix) {
-				// A new second-level table, wide enough for all codes of its prefix:
-				// widen while the codes to come do not fill it.
+				// A new second-level table, wide enough for all codes of its
+				// prefix: widen while the codes to come do not fill it.
 				unsigned int space, width = len - t->index_bits;
 
 				space = (1u << width);
@@ -276,13 +279,15 @@ static u32 take_bits(struct stream *s, unsigned int n)
 	return value;
 }
 
-// Whether bits behind the end of the input were consumed. Made-up bits are the last ones in the buffer.
+// Whether bits behind the end of the input were consumed. Made-up bits are the last ones in the
+// buffer.
 static bool is_truncated(const struct stream *s)
 {
 	return s->overrun * 8 > s->count;
 }
 
-// Gives the buffer's whole bytes back to the input and drops the rest: the input continues at a byte.
+// Gives the buffer's whole bytes back to the input and drops the rest: the input continues at a
+// byte.
 static void align_input(struct stream *s)
 {
 	s->in -= s->count / 8 - s->overrun;
@@ -435,7 +440,8 @@ static int read_dynamic(struct stream *s)
 }
 
 // Looks up the next code in a table and resolves the second level. Needs 15 valid bits.
-static __always_inline u32 lookup(u64 *bits, u32 *count, const u32 *entries, unsigned int index_bits)
+static __always_inline u32 lookup(u64 *bits, u32 *count, const u32 *entries,
+				  unsigned int index_bits)
 {
 	u32 entry = entries[*bits & (BIT(index_bits) - 1)];
 
@@ -482,8 +488,8 @@ static __always_inline void copy_match(u8 *out, u32 offset, u32 len)
 
 enum outcome { BLOCK_GOES_ON, BLOCK_ENDED, BLOCK_INVALID, BLOCK_TOO_FAR };
 
-// Decodes symbols while both ends are far. The state is kept in locals, which the compiler can hold in
-// registers although `out` may alias anything.
+// Decodes symbols while both ends are far. The state is kept in locals, which the compiler can hold
+// in registers although `out` may alias anything.
 static enum outcome decode_fast(struct stream *s)
 {
 	const u32 *litlen = s->state->litlen, *offsets = s->state->offset;
@@ -493,12 +499,13 @@ static enum outcome decode_fast(struct stream *s)
 	u32 count = s->count;
 	enum outcome outcome = BLOCK_GOES_ON;
 
-// Makes 56 to 63 bits valid. The bits above are loaded as well; a later load ORs the same bits there.
-#define REFILL()                                 \
-	do {                                     \
-		bits |= load_le64(in) << count;  \
-		in += (63 - count) >> 3;         \
-		count |= 56;                     \
+// Makes 56 to 63 bits valid. The bits above are loaded as well; a later load ORs the same bits
+// there.
+#define REFILL()                                \
+	do {                                    \
+		bits |= load_le64(in) << count; \
+		in += (63 - count) >> 3;        \
+		count |= 56;                    \
 	} while (0)
 #define DROP(n)               \
 	do {                  \

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: MIT
 // inflate.h: decompresses deflate data (RFC 1951) and gzip members (RFC 1952).
 //
-// The input is untrusted and lies in one piece. The output goes either to a sink, in chunks of at most
-// INFLATE_CHUNK bytes (so that nothing needs memory of the size of the output), or to a flat buffer.
+// The input is untrusted and lies in one piece. The output goes either to a sink, in chunks of at
+// most INFLATE_CHUNK bytes (so that nothing needs memory of the size of the output), or to a flat
+// buffer.
 #pragma once
 
 #include "base/types.h"
 
 #define INFLATE_WINDOW (32u * 1024)
-#define INFLATE_CHUNK (64u * 1024)
+#define INFLATE_CHUNK  (64u * 1024)
 
-#define INFLATE_LITLEN_BITS 11
-#define INFLATE_OFFSET_BITS 8
-#define INFLATE_CODELEN_BITS 7
+#define INFLATE_LITLEN_BITS	11
+#define INFLATE_OFFSET_BITS	8
+#define INFLATE_CODELEN_BITS	7
 // The largest tables (first level and subtables) that 288 codes of at most 15 bits, 32 of at most
 // 15 bits, and 19 of at most 7 bits can need.
-#define INFLATE_LITLEN_ENTRIES 2342
-#define INFLATE_OFFSET_ENTRIES 402
+#define INFLATE_LITLEN_ENTRIES	2342
+#define INFLATE_OFFSET_ENTRIES	402
 #define INFLATE_CODELEN_ENTRIES 128
 
-// Working memory, about 110 KiB: the caller allocates it, its contents before a call do not matter, and
-// it is free for reuse after the call.
+// Working memory, about 110 KiB: the caller allocates it, its contents before a call do not matter,
+// and it is free for reuse after the call.
 struct inflate {
 	u32 litlen[INFLATE_LITLEN_ENTRIES];
 	u32 offset[INFLATE_OFFSET_ENTRIES];
@@ -42,8 +43,8 @@ struct inflate_result {
 
 // Unpack one gzip member and verify its CRC and length. max_out bounds the output (a member that
 // has more fails with -EFBIG). 0; -EINVAL (no gzip member, or malformed data), -EIO (truncated),
-// -EBADMSG (CRC or length wrong), -EFBIG, or the sink's error. On success result->in_used is where the
-// member ends; what follows (padding, another member, a plain archive) is the caller's.
+// -EBADMSG (CRC or length wrong), -EFBIG, or the sink's error. On success result->in_used is where
+// the member ends; what follows (padding, another member, a plain archive) is the caller's.
 [[nodiscard]] int gzip_unpack(struct inflate *state, const void *in, size_t in_len, u64 max_out,
 			      inflate_sink_fn *sink, void *ctx, struct inflate_result *result);
 

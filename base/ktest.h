@@ -7,9 +7,10 @@
 //		EXPECT_TRUE(list_empty(&head));
 //	}
 //
-// A test is registered by standing in the linker section "ktests". EXPECT_* notes a failure and goes on;
-// ASSERT_* returns from the test function (so it is for the function itself, or void helpers that got
-// `struct ktest *ktest_ctx` as an argument of that name). Arguments are evaluated once.
+// A test is registered by standing in the linker section "ktests". EXPECT_* notes a failure and
+// goes on; ASSERT_* returns from the test function (so it is for the function itself, or void
+// helpers that got `struct ktest *ktest_ctx` as an argument of that name). Arguments are evaluated
+// once.
 #pragma once
 
 #include "base/types.h"
@@ -28,18 +29,18 @@ struct ktest_case {
 	void (*run)(struct ktest *ktest_ctx);
 };
 
-#define KTEST(suite_, name_)                                                                  \
-	static void ktest_##suite_##_##name_(struct ktest *ktest_ctx);                        \
-	static const struct ktest_case ktest_case_##suite_##_##name_ = {                      \
-		.suite = #suite_, .name = #name_, .run = ktest_##suite_##_##name_};           \
-	static const struct ktest_case *const ktest_ref_##suite_##_##name_ __used __section(  \
-		"ktests") = &ktest_case_##suite_##_##name_;                                   \
+#define KTEST(suite_, name_)                                                        \
+	static void ktest_##suite_##_##name_(struct ktest *ktest_ctx);              \
+	static const struct ktest_case ktest_case_##suite_##_##name_ = {            \
+		.suite = #suite_, .name = #name_, .run = ktest_##suite_##_##name_}; \
+	static const struct ktest_case *const ktest_ref_##suite_##_##name_ __used   \
+	__section("ktests") = &ktest_case_##suite_##_##name_;                       \
 	static void ktest_##suite_##_##name_([[maybe_unused]] struct ktest *ktest_ctx)
 
-// Runs the registered tests and prints KTAP by `print`, which gets one line at a time without a newline.
-// filter: nullptr or "" for all, else patterns separated by commas; a pattern with `*` must match
-// the whole "suite.name", one without is looked for anywhere in it. Result: the number of failed
-// tests. Not reentrant.
+// Runs the registered tests and prints KTAP by `print`, which gets one line at a time without a
+// newline. filter: nullptr or "" for all, else patterns separated by commas; a pattern with `*`
+// must match the whole "suite.name", one without is looked for anywhere in it. Result: the number
+// of failed tests. Not reentrant.
 int ktest_run_all(const char *filter, void (*print)(const char *line));
 // The same over [start, stop).
 int ktest_run_range(const struct ktest_case *const *start, const struct ktest_case *const *stop,
@@ -61,23 +62,25 @@ bool ktest_check_strings(struct ktest *t, const char *file, int line, const char
 bool ktest_check_bytes(struct ktest *t, const char *file, int line, const char *expr, const void *a,
 		       const void *b, size_t len);
 // Notes a failure with a message of the caller's.
-void ktest_fail(struct ktest *t, const char *file, int line, const char *format, ...) __printf(4, 5);
+void ktest_fail(struct ktest *t, const char *file, int line, const char *format, ...)
+	__printf(4, 5);
 // Prints a "# ..." line.
 void ktest_log(struct ktest *t, const char *format, ...) __printf(2, 3);
 
 #define KTEST_AT ktest_ctx, __FILE_NAME__, __LINE__
 // Operands may be integers of any type, enums or pointers. Equality is decided after both are
 // extended to 64 bits by their own signedness; order in the type of the first operand.
-#define KTEST_EQ_(a, b, op)                                                                \
-	({                                                                                 \
-		u64 ktest_a = (u64)(a), ktest_b = (u64)(b);                                \
-		ktest_check_ints(KTEST_AT, #a " " #op " " #b, ktest_a, ktest_b, ktest_a op ktest_b); \
+#define KTEST_EQ_(a, b, op)                                                     \
+	({                                                                      \
+		u64 ktest_a = (u64)(a), ktest_b = (u64)(b);                     \
+		ktest_check_ints(KTEST_AT, #a " " #op " " #b, ktest_a, ktest_b, \
+				 ktest_a op ktest_b);                           \
 	})
-#define KTEST_ORDER_(a, b, op)                                                             \
-	({                                                                                 \
-		typeof((a) + 0) ktest_a = (a), ktest_b = (typeof((a) + 0))(b);             \
-		ktest_check_ints(KTEST_AT, #a " " #op " " #b, (u64)ktest_a, (u64)ktest_b,  \
-				 ktest_a op ktest_b);                                      \
+#define KTEST_ORDER_(a, b, op)                                                            \
+	({                                                                                \
+		typeof((a) + 0) ktest_a = (a), ktest_b = (typeof((a) + 0))(b);            \
+		ktest_check_ints(KTEST_AT, #a " " #op " " #b, (u64)ktest_a, (u64)ktest_b, \
+				 ktest_a op ktest_b);                                     \
 	})
 #define KTEST_OR_RETURN_(check) \
 	do {                    \
@@ -85,20 +88,20 @@ void ktest_log(struct ktest *t, const char *format, ...) __printf(2, 3);
 			return; \
 	} while (0)
 
-#define EXPECT_TRUE(x) ((void)ktest_check_true(KTEST_AT, #x, !!(x)))
-#define EXPECT_FALSE(x) ((void)ktest_check_true(KTEST_AT, "!(" #x ")", !(x)))
-#define EXPECT_EQ(a, b) ((void)KTEST_EQ_(a, b, ==))
-#define EXPECT_NE(a, b) ((void)KTEST_EQ_(a, b, !=))
-#define EXPECT_LT(a, b) ((void)KTEST_ORDER_(a, b, <))
-#define EXPECT_LE(a, b) ((void)KTEST_ORDER_(a, b, <=))
-#define EXPECT_GT(a, b) ((void)KTEST_ORDER_(a, b, >))
-#define EXPECT_GE(a, b) ((void)KTEST_ORDER_(a, b, >=))
-#define EXPECT_NULL(p) ((void)ktest_check_true(KTEST_AT, #p " == nullptr", (p) == nullptr))
-#define EXPECT_NOT_NULL(p) ((void)ktest_check_true(KTEST_AT, #p " != nullptr", (p) != nullptr))
-#define EXPECT_STREQ(a, b) ((void)ktest_check_strings(KTEST_AT, #a " == " #b, (a), (b)))
+#define EXPECT_TRUE(x)		((void)ktest_check_true(KTEST_AT, #x, !!(x)))
+#define EXPECT_FALSE(x)		((void)ktest_check_true(KTEST_AT, "!(" #x ")", !(x)))
+#define EXPECT_EQ(a, b)		((void)KTEST_EQ_(a, b, ==))
+#define EXPECT_NE(a, b)		((void)KTEST_EQ_(a, b, !=))
+#define EXPECT_LT(a, b)		((void)KTEST_ORDER_(a, b, <))
+#define EXPECT_LE(a, b)		((void)KTEST_ORDER_(a, b, <=))
+#define EXPECT_GT(a, b)		((void)KTEST_ORDER_(a, b, >))
+#define EXPECT_GE(a, b)		((void)KTEST_ORDER_(a, b, >=))
+#define EXPECT_NULL(p)		((void)ktest_check_true(KTEST_AT, #p " == nullptr", (p) == nullptr))
+#define EXPECT_NOT_NULL(p)	((void)ktest_check_true(KTEST_AT, #p " != nullptr", (p) != nullptr))
+#define EXPECT_STREQ(a, b)	((void)ktest_check_strings(KTEST_AT, #a " == " #b, (a), (b)))
 #define EXPECT_MEMEQ(a, b, len) ((void)ktest_check_bytes(KTEST_AT, #a " == " #b, (a), (b), (len)))
 
-#define ASSERT_TRUE(x) KTEST_OR_RETURN_(ktest_check_true(KTEST_AT, #x, !!(x)))
+#define ASSERT_TRUE(x)	KTEST_OR_RETURN_(ktest_check_true(KTEST_AT, #x, !!(x)))
 #define ASSERT_FALSE(x) KTEST_OR_RETURN_(ktest_check_true(KTEST_AT, "!(" #x ")", !(x)))
 #define ASSERT_EQ(a, b) KTEST_OR_RETURN_(KTEST_EQ_(a, b, ==))
 #define ASSERT_NE(a, b) KTEST_OR_RETURN_(KTEST_EQ_(a, b, !=))
@@ -106,7 +109,8 @@ void ktest_log(struct ktest *t, const char *format, ...) __printf(2, 3);
 #define ASSERT_LE(a, b) KTEST_OR_RETURN_(KTEST_ORDER_(a, b, <=))
 #define ASSERT_GT(a, b) KTEST_OR_RETURN_(KTEST_ORDER_(a, b, >))
 #define ASSERT_GE(a, b) KTEST_OR_RETURN_(KTEST_ORDER_(a, b, >=))
-#define ASSERT_NULL(p) KTEST_OR_RETURN_(ktest_check_true(KTEST_AT, #p " == nullptr", (p) == nullptr))
+#define ASSERT_NULL(p) \
+	KTEST_OR_RETURN_(ktest_check_true(KTEST_AT, #p " == nullptr", (p) == nullptr))
 #define ASSERT_NOT_NULL(p) \
 	KTEST_OR_RETURN_(ktest_check_true(KTEST_AT, #p " != nullptr", (p) != nullptr))
 #define ASSERT_STREQ(a, b) KTEST_OR_RETURN_(ktest_check_strings(KTEST_AT, #a " == " #b, (a), (b)))

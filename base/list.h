@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// list.h: intrusive lists: `struct list`, doubly linked and circular, and `struct hlist` for hash buckets.
+// list.h: intrusive lists: `struct list`, doubly linked and circular, and `struct hlist` for hash
+// buckets.
 //
 // A `struct list` is both head and link. Locking is the caller's, except that readers may walk with
 // the *_rcu iterators while one writer adds with *_rcu and removes with hlist_del_rcu/list_del_rcu.
@@ -141,40 +142,40 @@ static inline size_t list_length(const struct list *head)
 	return n;
 }
 
-#define list_entry(link, T, member) container_of(link, T, member)
+#define list_entry(link, T, member)	  container_of(link, T, member)
 // Entry at the front / back of a list that is not empty.
 #define list_first_entry(head, T, member) list_entry((head)->next, T, member)
-#define list_last_entry(head, T, member) list_entry((head)->prev, T, member)
+#define list_last_entry(head, T, member)  list_entry((head)->prev, T, member)
 // The same, nullptr when the list is empty.
 #define list_first_entry_or_null(head, T, member) \
 	(list_empty(head) ? nullptr : list_first_entry(head, T, member))
 #define list_last_entry_or_null(head, T, member) \
 	(list_empty(head) ? nullptr : list_last_entry(head, T, member))
-#define list_next_entry(pos, member) list_entry((pos)->member.next, typeof(*(pos)), member)
-#define list_prev_entry(pos, member) list_entry((pos)->member.prev, typeof(*(pos)), member)
+#define list_next_entry(pos, member)	      list_entry((pos)->member.next, typeof(*(pos)), member)
+#define list_prev_entry(pos, member)	      list_entry((pos)->member.prev, typeof(*(pos)), member)
 // Whether pos (from the iterators) has run past the last entry.
 #define list_entry_is_head(pos, head, member) (&(pos)->member == (head))
 
 // `pos` is a pointer to the entry's type, declared by the caller.
-#define list_for_each_entry(pos, head, member)                         \
-	for ((pos) = list_first_entry(head, typeof(*(pos)), member);   \
+#define list_for_each_entry(pos, head, member)                       \
+	for ((pos) = list_first_entry(head, typeof(*(pos)), member); \
 	     !list_entry_is_head(pos, head, member); (pos) = list_next_entry(pos, member))
 
-#define list_for_each_entry_reverse(pos, head, member)                 \
-	for ((pos) = list_last_entry(head, typeof(*(pos)), member);    \
+#define list_for_each_entry_reverse(pos, head, member)              \
+	for ((pos) = list_last_entry(head, typeof(*(pos)), member); \
 	     !list_entry_is_head(pos, head, member); (pos) = list_prev_entry(pos, member))
 
 // Allows the body to remove `pos`; `next` is a second pointer of the same type.
-#define list_for_each_entry_safe(pos, next_pos, head, member)          \
-	for ((pos) = list_first_entry(head, typeof(*(pos)), member),   \
-	    (next_pos) = list_next_entry(pos, member);                 \
-	     !list_entry_is_head(pos, head, member);                   \
+#define list_for_each_entry_safe(pos, next_pos, head, member)        \
+	for ((pos) = list_first_entry(head, typeof(*(pos)), member), \
+	    (next_pos) = list_next_entry(pos, member);               \
+	     !list_entry_is_head(pos, head, member);                 \
 	     (pos) = (next_pos), (next_pos) = list_next_entry(pos, member))
 
 // Walks inside a read-side section while a writer adds (any list_add_*) and removes (list_del_rcu).
-#define list_for_each_entry_rcu(pos, head, member)                                       \
-	for ((pos) = list_entry(load_acquire(&(head)->next), typeof(*(pos)), member);    \
-	     !list_entry_is_head(pos, head, member);                                     \
+#define list_for_each_entry_rcu(pos, head, member)                                    \
+	for ((pos) = list_entry(load_acquire(&(head)->next), typeof(*(pos)), member); \
+	     !list_entry_is_head(pos, head, member);                                  \
 	     (pos) = list_entry(load_acquire(&(pos)->member.next), typeof(*(pos)), member))
 
 // A bucket is one pointer; a link knows the pointer that points to it.
@@ -236,22 +237,23 @@ static inline void hlist_del(struct hlist_node *node)
 }
 
 #define hlist_entry(node, T, member) container_of(node, T, member)
-#define hlist_entry_or_null(node, T, member)                                \
-	({                                                                  \
-		struct hlist_node *hlist_tmp = (node);                      \
+#define hlist_entry_or_null(node, T, member)                                  \
+	({                                                                    \
+		struct hlist_node *hlist_tmp = (node);                        \
 		hlist_tmp ? hlist_entry(hlist_tmp, T, member) : (T *)nullptr; \
 	})
 
-#define hlist_for_each_entry(pos, head, member)                                      \
+#define hlist_for_each_entry(pos, head, member)                                         \
 	for ((pos) = hlist_entry_or_null((head)->first, typeof(*(pos)), member); (pos); \
 	     (pos) = hlist_entry_or_null((pos)->member.next, typeof(*(pos)), member))
 
 // Allows the body to remove `pos`; `tmp` is a struct hlist_node pointer.
-#define hlist_for_each_entry_safe(pos, tmp, head, member)                                 \
-	for ((pos) = hlist_entry_or_null((head)->first, typeof(*(pos)), member);          \
-	     (pos) && ((tmp) = (pos)->member.next, true);                                 \
+#define hlist_for_each_entry_safe(pos, tmp, head, member)                        \
+	for ((pos) = hlist_entry_or_null((head)->first, typeof(*(pos)), member); \
+	     (pos) && ((tmp) = (pos)->member.next, true);                        \
 	     (pos) = hlist_entry_or_null(tmp, typeof(*(pos)), member))
 
-#define hlist_for_each_entry_rcu(pos, head, member)                                               \
-	for ((pos) = hlist_entry_or_null(load_acquire(&(head)->first), typeof(*(pos)), member); (pos); \
-	     (pos) = hlist_entry_or_null(load_acquire(&(pos)->member.next), typeof(*(pos)), member))
+#define hlist_for_each_entry_rcu(pos, head, member)                                                \
+	for ((pos) = hlist_entry_or_null(load_acquire(&(head)->first), typeof(*(pos)), member);    \
+	     (pos); (pos) = hlist_entry_or_null(load_acquire(&(pos)->member.next), typeof(*(pos)), \
+						member))

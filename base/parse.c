@@ -16,7 +16,8 @@ static unsigned int digit_value(char c)
 	return UINT32_MAX;
 }
 
-// Reads digits as far as they go. Result: bytes read, 0 for none; *overflow is set if they do not fit.
+// Reads digits as far as they go. Result: bytes read, 0 for none; *overflow is set if they do not
+// fit.
 static size_t read_digits(const char *s, size_t len, unsigned int base, u64 *out, bool *overflow)
 {
 	size_t i = 0;
@@ -24,8 +25,8 @@ static size_t read_digits(const char *s, size_t len, unsigned int base, u64 *out
 
 	*overflow = false;
 	if (base == 0 || base == 16) {
-		bool prefixed = len > 2 && s[0] == '0' && (s[1] | 0x20) == 'x' &&
-				digit_value(s[2]) < 16;
+		bool prefixed =
+			len > 2 && s[0] == '0' && (s[1] | 0x20) == 'x' && digit_value(s[2]) < 16;
 
 		if (prefixed)
 			i = 2;

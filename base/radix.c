@@ -3,12 +3,13 @@
 //
 // A node with shift s covers RADIX_SLOTS << s consecutive indices. The root is either nullptr, the
 // entry of index 0 itself, or a node that covers 0 up to its range. A pointer to a node carries the
-// tag 0b10, which entries cannot (they are aligned to 4 or have bit 0 set), so one word says it all,
-// and a reader that loaded it once sees a consistent subtree whatever the writer does to the root.
+// tag 0b10, which entries cannot (they are aligned to 4 or have bit 0 set), so one word says it
+// all, and a reader that loaded it once sees a consistent subtree whatever the writer does to the
+// root.
 //
-// What readers rely on: a node is filled before it is published; its shift never changes; slots only
-// go between nullptr, an entry and a node of the next smaller shift. A reader in a node that was cut
-// out of the tree sees what was there before, or less.
+// What readers rely on: a node is filled before it is published; its shift never changes; slots
+// only go between nullptr, an entry and a node of the next smaller shift. A reader in a node that
+// was cut out of the tree sees what was there before, or less.
 #include "base/radix.h"
 
 #include "base/atomic.h"
@@ -74,8 +75,8 @@ void *radix_lookup(const struct radix_tree *tree, u64 index)
 	}
 }
 
-// Searches one path for the first entry at or above *index. Where the path ends empty, *index becomes
-// the first index behind the empty range. False: no such index exists.
+// Searches one path for the first entry at or above *index. Where the path ends empty, *index
+// becomes the first index behind the empty range. False: no such index exists.
 static bool next_on_path(struct radix_node *node, u64 *index, void **entry)
 {
 	for (;;) {
@@ -118,8 +119,7 @@ void *radix_next(const struct radix_tree *tree, u64 *index)
 			*index = 0;
 			return root;
 		}
-		if (!covers(to_node(root)->shift, at) ||
-		    !next_on_path(to_node(root), &at, &entry))
+		if (!covers(to_node(root)->shift, at) || !next_on_path(to_node(root), &at, &entry))
 			return nullptr;
 		if (entry) {
 			*index = at;
@@ -176,7 +176,8 @@ static void prune(struct radix_tree *tree, struct radix_node *node)
 	shrink_root(tree);
 }
 
-// Makes the root a node that covers index. On failure the tree may have a higher root than it needs.
+// Makes the root a node that covers index. On failure the tree may have a higher root than it
+// needs.
 static int grow_root(struct radix_tree *tree, u64 index)
 {
 	unsigned int shift = 0;
@@ -295,7 +296,8 @@ void *radix_erase(struct radix_tree *tree, u64 index)
 	return slot;
 }
 
-void radix_destroy(struct radix_tree *tree, void (*drop)(void *ctx, u64 index, void *entry), void *ctx)
+void radix_destroy(struct radix_tree *tree, void (*drop)(void *ctx, u64 index, void *entry),
+		   void *ctx)
 {
 	u64 index;
 	void *entry;

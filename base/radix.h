@@ -11,16 +11,16 @@
 
 #include "base/types.h"
 
-#define RADIX_BITS 6
+#define RADIX_BITS  6
 #define RADIX_SLOTS (1u << RADIX_BITS)
 
 struct radix_node {
-	u8 shift;	 // the slot is (index >> shift) % RADIX_SLOTS; immutable
-	u8 slot;	 // our place in the parent; immutable while we have a parent
-	u16 used;	 // slots that are not null; the writer's
+	u8 shift;		   // the slot is (index >> shift) % RADIX_SLOTS; immutable
+	u8 slot;		   // our place in the parent; immutable while we have a parent
+	u16 used;		   // slots that are not null; the writer's
 	struct radix_node *parent; // the writer's
-	void *rcu[2];	 // for the free callback, to queue the node
-	void *slots[RADIX_SLOTS]; // written with release, read with acquire
+	void *rcu[2];		   // for the free callback, to queue the node
+	void *slots[RADIX_SLOTS];  // written with release, read with acquire
 };
 
 struct radix_ops {
@@ -31,7 +31,7 @@ struct radix_ops {
 };
 
 struct radix_tree {
-	void *root; // nullptr, the entry of index 0, or a tagged node
+	void *root;		     // nullptr, the entry of index 0, or a tagged node
 	const struct radix_ops *ops; // immutable
 	void *ctx;		     // passed to ops; immutable
 };
@@ -62,11 +62,12 @@ void *radix_next(const struct radix_tree *tree, u64 *index);
 void *radix_erase(struct radix_tree *tree, u64 index);
 
 // Calls `drop` (may be nullptr) for each entry in ascending order and empties the tree.
-void radix_destroy(struct radix_tree *tree, void (*drop)(void *ctx, u64 index, void *entry), void *ctx);
+void radix_destroy(struct radix_tree *tree, void (*drop)(void *ctx, u64 index, void *entry),
+		   void *ctx);
 
 // Visits all entries from `first` on: u64 index; void *entry. The body may erase the current entry.
 // Ends after index ~0.
-#define radix_for_each_from(tree, index, entry, first)                                    \
-	for ((index) = (first), (entry) = radix_next((tree), &(index)); (entry);          \
+#define radix_for_each_from(tree, index, entry, first)                           \
+	for ((index) = (first), (entry) = radix_next((tree), &(index)); (entry); \
 	     (entry) = ++(index) ? radix_next((tree), &(index)) : nullptr)
 #define radix_for_each(tree, index, entry) radix_for_each_from(tree, index, entry, 0)

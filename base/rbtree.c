@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // rbtree.c: red-black tree.
 //
-// Invariants: a red node has no red child; every path from a node to a free place below it has the same
-// number of black nodes; the root is black. Each repair moves the one violation up the tree or ends it
-// with at most two (insertion) or three (removal) rotations.
+// Invariants: a red node has no red child; every path from a node to a free place below it has the
+// same number of black nodes; the root is black. Each repair moves the one violation up the tree or
+// ends it with at most two (insertion) or three (removal) rotations.
 #include "base/rbtree.h"
 
 constexpr uintptr_t BLACK = 1;
@@ -81,7 +81,8 @@ void rb_insert_color(struct rb_node *node, struct rb_root *root)
 {
 	struct rb_node *parent;
 
-	// The node is red; if its parent is red too, that is the violation. A red parent has a parent.
+	// The node is red; if its parent is red too, that is the violation. A red parent has a
+	// parent.
 	while ((parent = rb_parent(node)) && is_red(parent)) {
 		struct rb_node *grand = rb_parent(parent);
 		bool parent_is_left = parent == grand->left;

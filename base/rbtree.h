@@ -7,7 +7,8 @@
 //	struct rb_node **link = &root->node, *parent = nullptr;
 //	while (*link) {
 //		parent = *link;
-//		link = less(new, rb_entry(parent, struct thing, rb)) ? &parent->left : &parent->right;
+//		link = less(new, rb_entry(parent, struct thing, rb)) ? &parent->left :
+//&parent->right;
 //	}
 //	rb_link_node(&new->rb, parent, link);
 //	rb_insert_color(&new->rb, root);
@@ -34,9 +35,9 @@ struct rb_root_cached {
 };
 
 #define rb_entry(node, T, member) container_of(node, T, member)
-#define rb_entry_or_null(node, T, member)                          \
-	({                                                         \
-		struct rb_node *rb_tmp = (node);                   \
+#define rb_entry_or_null(node, T, member)                            \
+	({                                                           \
+		struct rb_node *rb_tmp = (node);                     \
 		rb_tmp ? rb_entry(rb_tmp, T, member) : (T *)nullptr; \
 	})
 

@@ -7,10 +7,10 @@
 #include "base/types.h"
 
 struct ring {
-	u8 *buf;   // immutable after init
-	u32 mask;  // size - 1; immutable after init
-	u32 head;  // next byte to read; the consumer's
-	u32 tail;  // next byte to write; the producer's
+	u8 *buf;  // immutable after init
+	u32 mask; // size - 1; immutable after init
+	u32 head; // next byte to read; the consumer's
+	u32 tail; // next byte to write; the producer's
 };
 
 // buf has size_bytes, a power of two <= 2^31; it stays the caller's.

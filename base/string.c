@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // string.c: memory and string functions by eight-byte loops.
 //
-// `rep movsb` is avoided on purpose: emulators run it a byte at a time, while plain 64-bit moves are
-// within a small factor of the best on hardware. Each function carries __no_builtin, so that the
-// optimiser does not recognise the loop and call the function from within itself.
+// `rep movsb` is avoided on purpose: emulators run it a byte at a time, while plain 64-bit moves
+// are within a small factor of the best on hardware. Each function carries __no_builtin, so that
+// the optimiser does not recognise the loop and call the function from within itself.
 #include "base/string.h"
 
 #include "base/bytes.h"
 #include "base/errno.h"
 
-#define ONES 0x0101010101010101ull
+#define ONES  0x0101010101010101ull
 #define HIGHS 0x8080808080808080ull
 
 // Short copies load both ends before they store either, so overlapping buffers are fine.
@@ -178,8 +178,8 @@ __no_builtin void *memchr_inv(const void *s, int byte, size_t n)
 	return nullptr;
 }
 
-// Strings are read a byte at a time: they are short here, and a word-wise read may touch a byte behind
-// the NUL, which the sanitizers rightly report.
+// Strings are read a byte at a time: they are short here, and a word-wise read may touch a byte
+// behind the NUL, which the sanitizers rightly report.
 __no_builtin size_t BASE_LIBC(strlen)(const char *s)
 {
 	const char *p = s;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // string.h: memory and string functions.
 //
-// Standard names, standard meaning. memcpy, memmove, memset and memcmp are weak: an architecture may
-// link faster ones. Hosted builds use the C library's, see BASE_LIBC in base/compiler.h.
+// Standard names, standard meaning. memcpy, memmove, memset and memcmp are weak: an architecture
+// may link faster ones. Hosted builds use the C library's, see BASE_LIBC in base/compiler.h.
 #pragma once
 
 #include "base/types.h"
@@ -32,8 +32,8 @@ size_t BASE_LIBC(strcspn)(const char *s, const char *reject);
 int BASE_LIBC(strcasecmp)(const char *a, const char *b);
 int BASE_LIBC(strncasecmp)(const char *a, const char *b, size_t n);
 
-// Copies a string into a buffer of `size` bytes, always terminated if size > 0. Result: its length, or
-// -E2BIG when it was cut (or size is 0). Reads no byte of src beyond the NUL or the `size`th.
+// Copies a string into a buffer of `size` bytes, always terminated if size > 0. Result: its length,
+// or -E2BIG when it was cut (or size is 0). Reads no byte of src beyond the NUL or the `size`th.
 ssize_t strscpy(char *dst, const char *src, size_t size);
 // The same for a source of src_len bytes without a NUL.
 ssize_t strscpy_n(char *dst, size_t size, const char *src, size_t src_len);

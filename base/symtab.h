@@ -15,8 +15,8 @@ struct symtab {
 	u64 end; // end of the text: addresses from here on have no symbol
 };
 
-// The last symbol at or below addr: its name, or nullptr when addr lies outside the table or the table
-// is damaged. *offset gets the distance from the symbol's start.
+// The last symbol at or below addr: its name, or nullptr when addr lies outside the table or the
+// table is damaged. *offset gets the distance from the symbol's start.
 const char *symtab_lookup(const struct symtab *table, u64 addr, u64 *offset);
 
 // The address of a named symbol (linear search); 0 when there is none.

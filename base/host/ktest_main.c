@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// ktest_main.c: runs the tests of base/ on the host. Usage: base_tests [FILTER]. Exit status 1 on failure.
+// ktest_main.c: runs the tests of base/ on the host. Usage: base_tests [FILTER]. Exit status 1 on
+// failure.
 #include <stdio.h>
 
 #include "base/ktest.h"

@@ -31,8 +31,8 @@ struct timer {
 	struct rb_node node; // that CPU's timer lock
 	u64 expires_ns;	     // monotonic
 	void (*fn)(struct timer *t);
-	u32 cpu;      // atomic; where it is queued
-	u8 state;     // idle, queued, running; the CPU's timer lock
+	u32 cpu;      // atomic; whose lock guards it: where it is queued, or was last. Changes under both CPUs' locks
+	bool queued;  // that CPU's timer lock
 };
 void timer_init(struct timer *t, void (*fn)(struct timer *));
 void timer_start(struct timer *t, u64 expires_ns); // (re)arms; any context; fn may restart its own timer

@@ -29,15 +29,14 @@ struct waiter {
 void wait_queue_init(struct wait_queue *q);
 void wait_queue_add(struct wait_queue *q, struct waiter *w); // exclusive waiters queue up behind all others
 void wait_queue_readd(struct wait_queue *q, struct waiter *w); // after a wake-up: as wait_queue_add unless it is still queued
-void wait_queue_remove_slow(struct wait_queue *q, struct waiter *w);
+bool wait_queue_remove_slow(struct wait_queue *q, struct waiter *w);
 // Harmless when not queued. False: w was off the queue already (a waker has taken it off). Afterwards no waker touches w.
 static inline bool wait_queue_remove(struct wait_queue *q, struct waiter *w)
 {
 	// The waker's last access to w is the store that makes the link empty.
 	if (likely(load_acquire(&w->link.next) == &w->link))
 		return false;
-	wait_queue_remove_slow(q, w);
-	return true;
+	return wait_queue_remove_slow(q, w);
 }
 static inline bool wait_queue_active(const struct wait_queue *q) // cheap; the caller has made its change visible (full barrier) before
 {

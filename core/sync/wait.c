@@ -41,12 +41,14 @@ void wait_queue_readd(struct wait_queue *q, struct waiter *w)
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
-void wait_queue_remove_slow(struct wait_queue *q, struct waiter *w)
+bool wait_queue_remove_slow(struct wait_queue *q, struct waiter *w)
 {
 	irqflags_t flags = spin_lock_irqsave(&q->lock);
+	bool queued = !list_empty(&w->link);
 
 	list_del_init(&w->link);
 	spin_unlock_irqrestore(&q->lock, flags);
+	return queued;
 }
 
 // The store to link.next is the last access to w.
@@ -66,14 +68,16 @@ void wait_queue_wake_slow(struct wait_queue *q, u32 n, u32 key, bool sync)
 	list_for_each_entry_safe(w, next, &q->waiters, link) {
 		bool exclusive = w->exclusive, woken;
 
+		if (exclusive && !n)
+			break; // those behind are exclusive too
 		if (w->fn) {
 			woken = w->fn(w, key);
 		} else {
 			woken = sync ? thread_wake_sync(w->thread) : thread_wake(w->thread);
 			unlink_woken(w);
 		}
-		if (exclusive && woken && --n == 0)
-			break;
+		if (exclusive && woken)
+			n--;
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 }

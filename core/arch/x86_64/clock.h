@@ -20,13 +20,13 @@ bool hpet_init(struct clock_reference *ref);
 bool acpi_timer_init(struct clock_reference *ref);
 bool pit_init(struct clock_reference *ref);
 
-// The HPET as the system's clock: 64 bits, also where the device counts only 32. After hpet_init; on 32-bit devices at least one
-// call in every half of its period is needed (clock.c keeps a timer for that).
+// The HPET as the system's clock, widened to 64 bits: needs at least one call in every half of its 32-bit period, which at the
+// fastest rate in use is 21 s (clock.c keeps a timer for that). After hpet_init.
 u64 hpet_read(void);
-bool hpet_is_narrow(void);
 
 // Is the TSC's rate constant, whatever the CPU does? *why_not: for the log.
 bool tsc_is_steady(const char **why_not);
+bool tsc_is_emulated(void); // by QEMU: one counter for all CPUs
 // The rate as the CPU or the hypervisor states it; 0: it does not.
 u64 tsc_stated_hz(void);
 

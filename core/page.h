@@ -39,16 +39,17 @@ struct page {
 	u8 order;	       // of the block that this page heads
 	union {
 		struct list link; // free list, slab list, or the holder's
-		struct {
+		struct { // slabs (head page; slab_cache in all of them); the cache's lock
 			void *slab_cache;
-			void *slab_free;
+			u32 slab_free; // 1 + index of the first free object, 0: none
+			u32 slab_used; // objects that are not in the slab
 		};
 		struct {		// page tables
 			u32 table_lock; // raw spinlock word guarding the entries
 			u16 table_used; // present entries
 		};
 	};
-	u64 data; // the holder's own (slab: objects in use; page cache: index)
+	u64 data; // the holder's own (slab: neighbours in the partial list; page cache: index)
 };
 static_assert(sizeof(struct page) == 32);
 

@@ -11,10 +11,13 @@ struct slab_cache {
 	u32 align; // power of two
 	u32 order; // pages of one slab
 	spinlock_t lock;
-	struct list partial;	  // slabs with free and used objects; lock
+	u32 per_slab;		  // objects in one slab
+	u32 batch;		  // objects moved at once between slabs and a CPU's stack
+	u32 partial;		  // frame number of the first slab with free objects, 0: none; lock
 	u32 nslabs;		  // lock
-	u64 in_use;		  // atomic estimate: objects handed out, per-CPU caches included as free
-	struct slab_cpu *cpu;	  // array by CPU; owner CPU only, interrupts off
+	u32 nempty;		  // slabs of which no object is out; lock
+	u64 taken;		  // objects outside the slabs: handed out or on a CPU's stack; lock
+	struct slab_cpu *cpu[64]; // by CPU, made on first use; owner CPU only, interrupts off
 	struct list all;	  // list of caches
 };
 

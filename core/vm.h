@@ -96,7 +96,9 @@ struct vm_space {
 	rwlock_t lock;		  // LOCK_vm_space. Guards everything below but what says otherwise
 	struct rb_root areas;	  // by start
 	struct vm_area *last_hit; // racy hint, re-checked; atomic
+	u32 nareas;
 	u64 mmap_base;		  // top-down search starts here
+	u64 gap_top, gap_seen;	  // no gap between gap_top and mmap_base is larger than gap_seen bytes
 	u64 brk_start, brk_end;
 	u64 pages_mapped_limit;	   // RLIMIT_AS in pages; ~0 none
 	u64 data_limit, stack_limit; // RLIMIT_DATA, RLIMIT_STACK in bytes
@@ -171,3 +173,4 @@ int vm_shared_key(struct vm_space *s, u64 addr, struct vm_key *out);
 void vm_space_activate(struct vm_space *s, enum vm_view view);
 void vm_space_leave_cpu(void); // this CPU goes idle or runs a kernel thread for long: stop taking part in shootdowns when convenient
 void vm_init(void);
+void vm_init_cpu(void); // every other CPU, once, early: MMU features; loads the kernel's root

@@ -365,6 +365,15 @@ static void test_position_independent(void)
 		expect(cases[i].name, load(&f, sizeof(f)), cases[i].sentence);
 	}
 
+	f = by_hand();
+	f.text.ph[1].virt = 0x800;
+	expect("shared page", load(&f, sizeof(f)), "share a page");
+	f.text.ph[1].flags = 5;
+	expect("shared page, same rights", load(&f, sizeof(f)), nullptr);
+	f.text.ph[0].memsz = 8192;
+	f.text.ph[1].virt = 0;
+	expect("overlap, same rights", load(&f, sizeof(f)), "share a page");
+
 	/* An id without room for the rest of its request. */
 	f = by_hand();
 	static const uint64_t id[4] = LIMINE_HHDM_ID;

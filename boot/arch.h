@@ -28,8 +28,9 @@ struct space {
 [[nodiscard]] bool space_map(struct space *space, uint64_t virt, uint64_t phys, uint64_t len_bytes,
 			     unsigned rights);
 
-/* Learns from the firmware's tables what arch_enter must silence. May be called with null. */
-void arch_prepare(const void *rsdp);
+/* Learns from the firmware's tables what arch_enter must silence. tables: the ACPI RSDP, or null.
+ */
+void arch_prepare(const void *tables);
 
 /* Once boot services have ended: the CPU as the protocol wants it, then the kernel. */
 [[noreturn]] void arch_enter(const struct space *space, uint64_t entry, uint64_t stack_top);

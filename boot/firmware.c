@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Console, pages and tables of the firmware, and the four functions that the compiler expects to
-// exist.
+// Console, pages and tables of the firmware.
 #include <stdarg.h>
 
 #include "boot/loader.h"
@@ -115,73 +114,4 @@ void *firmware_table(const struct efi_guid *guid)
 		if (memcmp(&efi->tables[i].guid, guid, sizeof(*guid)) == 0)
 			return efi->tables[i].table;
 	return nullptr;
-}
-
-/*
- * base/ has these too, but for the kernel's target; here `long` has 32 bits. Plain loops: the
- * loader is compiled with -fno-builtin, or the compiler would turn them into calls of themselves.
- * What is large moves by words.
- */
-void *memcpy(void *restrict to, const void *restrict from, size_t n)
-{
-	unsigned char *t = to;
-	const unsigned char *f = from;
-
-	if ((((uintptr_t)t | (uintptr_t)f) & 7) == 0)
-		for (; n >= 8; n -= 8, t += 8, f += 8)
-			*(uint64_t *)t = *(const uint64_t *)f;
-	while (n--)
-		*t++ = *f++;
-	return to;
-}
-
-void *memmove(void *to, const void *from, size_t n)
-{
-	unsigned char *t = to;
-	const unsigned char *f = from;
-
-	if (t <= f)
-		while (n--)
-			*t++ = *f++;
-	else
-		while (n--)
-			t[n] = f[n];
-	return to;
-}
-
-void *memset(void *to, int byte, size_t n)
-{
-	unsigned char *t = to;
-	uint64_t word = 0x0101010101010101ull * (unsigned char)byte;
-
-	if (((uintptr_t)t & 7) == 0)
-		for (; n >= 8; n -= 8, t += 8)
-			*(uint64_t *)t = word;
-	while (n--)
-		*t++ = (unsigned char)byte;
-	return to;
-}
-
-int memcmp(const void *a, const void *b, size_t n)
-{
-	const unsigned char *x = a, *y = b;
-
-	for (; n; n--, x++, y++)
-		if (*x != *y)
-			return *x - *y;
-	return 0;
-}
-
-size_t strlen(const char *s)
-{
-	size_t n = 0;
-
-	while (s[n])
-		n++;
-	return n;
-}
-
-bool str_equal(const char *a, const char *b)
-{
-	return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0;
 }

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include "abi/limine.h"
+#include "base/string.h"
+#include "base/types.h"
 #include "boot/efi.h"
 
 /*
@@ -16,8 +18,7 @@
  */
 typedef const char *reason;
 
-/* ---- firmware.c: what the loader needs from UEFI, and the string functions that the compiler and
- * we want ---- */
+/* ---- firmware.c: what the loader needs from UEFI ---- */
 
 extern struct efi_system_table *efi; /* immutable after firmware_init */
 
@@ -33,24 +34,7 @@ void say(const char *format, ...);
 /* The firmware's table with this id, or null. */
 void *firmware_table(const struct efi_guid *guid);
 
-void *memcpy(void *restrict to, const void *restrict from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
-void *memset(void *to, int byte, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);
-bool str_equal(const char *a, const char *b);
-
 constexpr uint64_t PAGE_SIZE = EFI_PAGE_SIZE;
-
-static inline uint64_t align_down(uint64_t n, uint64_t align)
-{
-	return n & ~(align - 1);
-}
-
-static inline uint64_t align_up(uint64_t n, uint64_t align)
-{
-	return align_down(n + align - 1, align);
-}
 
 /* Physical addresses are pointers here: UEFI maps memory one to one. */
 static inline uint64_t phys_of(const void *p)

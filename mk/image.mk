@@ -29,7 +29,8 @@ $(BUILD)/busybox: tools/initrd.py
 # have 64 bits there and `long` has 32.
 EFI_NAME := $(if $(filter aarch64,$(ARCH)),BOOTAA64.EFI,BOOTX64.EFI)
 EFI_LOADER := $(BUILD)/boot/$(EFI_NAME)
-EFI_SRCS := $(sort $(wildcard boot/*.c boot/arch/$(ARCH)/*.c boot/arch/$(ARCH)/*.S))
+EFI_SRCS := $(sort $(wildcard boot/*.c boot/arch/$(ARCH)/*.c boot/arch/$(ARCH)/*.S) \
+	base/acpi.c base/string.c)
 EFI_OBJS := $(addprefix $(BUILD)/boot/obj/,$(addsuffix .obj,$(EFI_SRCS)))
 EFI_FLAGS := --target=$(ARCH)-unknown-windows -ffreestanding -nostdlibinc -I. \
 	-ffile-prefix-map=$(CURDIR)/=

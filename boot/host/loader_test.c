@@ -10,7 +10,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "boot/arch.h"
 #include "boot/loader.h"
@@ -55,11 +54,6 @@ static void pages_free(void *p)
 void *firmware_table(const struct efi_guid *)
 {
 	return nullptr;
-}
-
-bool str_equal(const char *a, const char *b)
-{
-	return strcmp(a, b) == 0;
 }
 
 static uint64_t random_state = 0x9e3779b97f4a7c15;

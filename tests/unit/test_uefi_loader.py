@@ -6,7 +6,8 @@ import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROBE = os.path.join(ROOT, "build", "x86_64", "boot", "probe")
-SOURCES = ["boot/host/loader_test.c", "boot/elf.c", "boot/config.c", "boot/memmap.c", "boot/answer.c"]
+SOURCES = ["boot/host/loader_test.c", "boot/elf.c", "boot/config.c", "boot/memmap.c", "boot/answer.c",
+           "base/string.c"]
 
 
 def test_loader_parsers(tmp_path):

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The x86-64 CPU and its interrupt controllers, brought into the state in which the protocol enters
 // a kernel.
+#include "base/acpi.h"
+#include "base/elf.h"
 #include "boot/arch.h"
 #include "boot/arch/x86_64/jump.h"
 
-const uint16_t arch_elf_machine = 62;
-const uint32_t arch_elf_relative = 8; /* R_X86_64_RELATIVE */
+const uint16_t arch_elf_machine = EM_X86_64;
+const uint32_t arch_elf_relative = R_X86_64_RELATIVE;
 
 static uint64_t read_cr3(void)
 {
@@ -59,73 +61,47 @@ reason arch_check(void)
 	return nullptr;
 }
 
-/* ---- I/O APICs: found while the firmware's tables are certain to be mapped, masked after boot
- * services ---- */
-
-struct acpi_header {
-	char signature[4];
-	uint32_t length;
-	uint8_t rest[28];
-};
-static_assert(sizeof(struct acpi_header) == 36);
+/* ---- I/O APICs: found under the firmware, whose tables are mapped, and masked after it ---- */
 
 constexpr unsigned IOAPICS_MAX = 64;
 static uint32_t ioapics[IOAPICS_MAX]; /* physical addresses */
 static unsigned nioapics;
 
-static uint32_t read_u32(const uint8_t *p)
+static void madt_scan(const struct acpi_madt *madt)
 {
-	uint32_t n;
+	const struct acpi_madt_entry *entry;
+	size_t pos = 0;
 
-	memcpy(&n, p, sizeof(n));
-	return n;
+	while ((entry = acpi_madt_next(madt, &pos)))
+		if (entry->type == ACPI_MADT_IOAPIC && nioapics < IOAPICS_MAX)
+			ioapics[nioapics++] = ((const struct acpi_madt_ioapic *)entry)->addr;
 }
 
-static uint64_t read_u64(const uint8_t *p)
+/* The firmware's tables are mapped, whatever length they claim. */
+static const struct acpi_header *table_at(uint64_t phys, const char *signature, size_t min_len)
 {
-	uint64_t n;
+	const struct acpi_header *table = at_phys(phys);
 
-	memcpy(&n, p, sizeof(n));
-	return n;
+	return table ? acpi_table_check(table, table->length, signature, min_len) : nullptr;
 }
 
-/* ACPI 6.5, 5.2.12: entries follow 8 bytes of fields; type 1 is an I/O APIC with its address at
- * offset 4. */
-static void madt_scan(const struct acpi_header *madt)
+void arch_prepare(const void *tables)
 {
-	const uint8_t *at = (const uint8_t *)(madt + 1) + 8;
-	const uint8_t *end = (const uint8_t *)madt + madt->length;
-
-	while (at + 2 <= end && at[1] >= 2 && at + at[1] <= end) {
-		if (at[0] == 1 && at[1] >= 12 && nioapics < IOAPICS_MAX)
-			ioapics[nioapics++] = read_u32(at + 4);
-		at += at[1];
-	}
-}
-
-void arch_prepare(const void *rsdp)
-{
-	const uint8_t *p = rsdp;
+	const struct acpi_rsdp *rsdp = tables;
 	const struct acpi_header *root;
-	unsigned width = 4;
 
-	if (!p)
+	if (!rsdp || !acpi_rsdp_ok(rsdp, sizeof(*rsdp)))
 		return;
-	/* ACPI 6.5, 5.2.5.3: from revision 2 on there is a root table with 64-bit entries. */
-	root = at_phys(read_u32(p + 16));
-	if (p[15] >= 2 && read_u64(p + 24)) {
-		root = at_phys(read_u64(p + 24));
-		width = 8;
-	}
-	if (!root || root->length < sizeof(*root))
-		return;
-	for (uint32_t at = sizeof(*root); at + width <= root->length; at += width) {
-		const uint8_t *slot = (const uint8_t *)root + at;
+	if (rsdp->revision >= 2 && rsdp->xsdt_addr)
+		root = table_at(rsdp->xsdt_addr, "XSDT", sizeof(*root));
+	else
+		root = table_at(rsdp->rsdt_addr, "RSDT", sizeof(*root));
+	for (size_t i = 0; root && i < acpi_root_count(root); i++) {
 		const struct acpi_header *table =
-			at_phys(width == 8 ? read_u64(slot) : read_u32(slot));
+			table_at(acpi_root_entry(root, i), "APIC", sizeof(struct acpi_madt));
 
-		if (table && memcmp(table->signature, "APIC", 4) == 0)
-			madt_scan(table);
+		if (table)
+			madt_scan((const struct acpi_madt *)table);
 	}
 }
 

@@ -48,6 +48,10 @@ MAKEFLAGS += --no-print-directory
 endif
 
 MAKEFLAGS += --no-builtin-rules
+# As many jobs as CPUs, unless -j says otherwise.
+ifeq ($(MAKELEVEL)$(filter -j% --jobs%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .PHONY: all FORCE help clean format check deps run test

@@ -214,7 +214,7 @@ def check_header(path: str, arch: str, flags: list[str], cache: Cache) -> None:
 
 def kernel_flags(arch: str) -> list[str]:
     """The flags of the kernel's build that decide how a header reads."""
-    text = subprocess.run(["make", "-s", f"ARCH={arch}", "print-header-flags"], check=True,
+    text = subprocess.run(["make", "-s", "--no-print-directory", f"ARCH={arch}", "print-header-flags"], check=True,
                           capture_output=True, text=True).stdout
     return text.split()
 

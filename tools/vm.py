@@ -335,10 +335,10 @@ class Guest:
         return b"", extra in ready
 
     def write(self, data: bytes) -> None:
-        """Types on the serial line; waits for a guest that reads slowly."""
-        while data:
+        """Types on the serial line; waits for a guest that reads slowly. Nobody hears after the end."""
+        while data and self.process.poll() is None:
             select.select([], [self.input], [], 1.0)
-            with contextlib.suppress(BlockingIOError):
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 data = data[os.write(self.input, data):]
 
     def complaint(self) -> str:

@@ -10,6 +10,7 @@ enum elevate_backend { ELEVATE_VIEWS, ELEVATE_FLAT };
 extern enum elevate_backend elevate_backend; // immutable after boot
 const char *elevate_backend_name(void);
 void elevate_init(void);
+void elevate_init_cpu(void); // every other CPU
 // May a program at this path elevate (halyard.elevate=/path on the command line)?
 bool elevate_path_granted(const char *path);
 // exec of a program: sets thread.may_elevate and makes sure that the thread is lowered.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The kernel's log: a ring of records, copied to the console as they come. Privileged.
 #pragma once
+#include <stdarg.h>
+
 #include "base/compiler.h"
 #include "base/types.h"
 
@@ -9,6 +11,7 @@ enum log_level : u8 { LOG_EMERG, LOG_ALERT, LOG_CRIT, LOG_ERR, LOG_WARN, LOG_NOT
 // Appends one line (a trailing newline is optional) to the ring and, when level < console level, to the console. Any context,
 // NMI included; never sleeps, never allocates; lines over 480 bytes are cut.
 __printf(2, 3) void klog(enum log_level level, const char *fmt, ...);
+__printf(2, 0) void kvlog(enum log_level level, const char *fmt, va_list args);
 
 #define log_err(...) klog(LOG_ERR, __VA_ARGS__)
 #define log_warn(...) klog(LOG_WARN, __VA_ARGS__)
@@ -28,6 +31,8 @@ ssize_t log_read(u64 *seq, struct log_record_info *info, char *buf, size_t cap);
 u64 log_seq_first(void);
 u64 log_seq_next(void);
 u32 log_set_console_level(u32 level); // returns the level before; records with level < it are shown
+u32 log_console_level(void);
+void log_configure(void); // takes loglevel=N, quiet, debug and ignore_loglevel from the command line; once it is parsed
 void log_clear_mark(void);	      // SYSLOG_ACTION_CLEAR: remember log_seq_next()
 u64 log_cleared_seq(void);
 
@@ -39,5 +44,5 @@ struct console {
 };
 void console_register(struct console *c);
 void console_write(const char *text, size_t len);	     // to every console, unformatted
-void console_set_panic(void); // from now on consoles ignore their locks
+void console_set_panic(void); // from now on consoles ignore their locks, and every record is shown
 bool console_in_panic(void);

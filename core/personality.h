@@ -6,6 +6,8 @@
 #include "core/thread.h"
 #include <arch/frame.h> // struct trap_frame
 
+struct file;
+
 struct exception {
 	enum exception_kind {
 		EXC_PAGE_FAULT,	 // addr, and result: what vm_fault said

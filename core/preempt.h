@@ -13,7 +13,8 @@ constexpr u32 PREEMPT_IRQ_MASK = 0xffu << 16;
 constexpr u32 PREEMPT_MASK = PREEMPT_NO_RESCHED - 1;
 
 DECLARE_PERCPU(u32, preempt_count);
-void preempt_schedule(void); // switches away; returns when this thread runs again
+void preempt_schedule(void); // switches away; returns when this thread runs again. Does nothing with interrupts off
+void preempt_schedule_irq(void); // the same at the end of an interrupt: interrupts off before and after
 
 static __always_inline void preempt_disable(void)
 {

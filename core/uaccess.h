@@ -11,7 +11,7 @@
 
 static inline bool user_range_ok(const void __user *p, size_t len)
 {
-	u64 a = (__force_user u64)p;
+	u64 a = user_addr(p);
 	return len <= USER_TOP && a <= USER_TOP - len;
 }
 // Bytes NOT copied (0: all). What was not read is not cleared.

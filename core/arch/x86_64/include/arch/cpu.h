@@ -1,10 +1,36 @@
 // SPDX-License-Identifier: MIT
-// Single instructions of the CPU that common code needs (x86-64). Privileged.
+// Facts about the CPU, and single instructions of it that common code needs (x86-64). Privileged.
 #pragma once
 #include "base/compiler.h"
 #include "base/types.h"
 
 struct trap_frame;
+
+enum cpu_feature : u32 {
+	CPU_PCID, CPU_INVPCID, CPU_PGE, CPU_1G_PAGES, CPU_SMEP, CPU_SMAP, CPU_UMIP, CPU_X2APIC, CPU_TSC_DEADLINE, CPU_TSC_INVARIANT,
+	CPU_RDTSCP, CPU_RDPID, CPU_RDRAND, CPU_RDSEED, CPU_XSAVEOPT, CPU_AVX, CPU_AVX512, CPU_HYPERVISOR, CPU_TCG, CPU_ERMS,
+};
+extern u64 cpu_features; // bit n: enum cpu_feature n; immutable after cpu_early_init()
+static inline bool cpu_has(enum cpu_feature f) { return cpu_features >> f & 1; }
+
+const char *cpu_model(void); // as CPUID names it
+// For /proc/cpuinfo.
+struct cpu_ident {
+	char vendor[13];
+	u32 family, model, stepping;
+	u64 leaf1_ecx, leaf1_edx, leaf7_ebx, leaf7_ecx, leaf7_edx, ext_ecx, ext_edx;
+	u32 cache_kib; // L2
+	u32 phys_bits, virt_bits;
+};
+void cpu_ident(struct cpu_ident *out);
+
+// Enables interrupts and sleeps until one comes, in one step. Called with interrupts off.
+static __always_inline void cpu_idle(void) { __asm__ volatile("sti; hlt" ::: "memory"); }
+
+// Whole pages, in any context (uaccess.S). Addresses in the direct map, page-aligned.
+void arch_page_clear(void *page);
+void arch_page_copy(void *dst, const void *src);
+void arch_pages_clear(void *first, size_t npages);
 
 // In loops that wait for another CPU.
 static __always_inline void cpu_relax(void)

@@ -10,7 +10,8 @@ struct arch_thread {
 	u64 fsbase;	   // program's; saved at switch
 	u64 gsbase;	   // program's (in KERNEL_GS_BASE while in the kernel)
 	u16 ds, es, fs, gs; // selectors that a program loaded; own thread
-	void *fpu;	   // XSAVE area, 64-byte aligned; nullptr: kernel thread
+	void *fpu;	   // XSAVE area, 64-byte aligned; nullptr: idle thread
+	u32 fpu_cpu;	   // whose registers hold this state since the last save, +1; 0: none. Own thread, switch
 	u64 debug[8];	   // DR0-3, 6, 7 (ptrace)
 	bool uses_debug;
 };
@@ -23,9 +24,19 @@ struct trap_frame *thread_user_frame(struct thread *t);
 void arch_thread_init_user(struct thread *t, u64 ip, u64 sp);
 // A child that returns 0 from the parent's current system call, on stack sp (0: the parent's), with TLS base tls if set_tls.
 int arch_thread_fork(struct thread *child, struct thread *parent, const struct trap_frame *f, u64 sp, bool set_tls, u64 tls);
-int arch_thread_alloc(struct thread *t); // FPU area; 0 or -ENOMEM
+int arch_thread_alloc(struct thread *t); // FPU area in its initial state; 0 or -ENOMEM
+// A kernel thread's first frame: fn(arg) on its kernel stack.
+void arch_thread_init_kernel(struct thread *t, void (*fn)(void *), void *arg);
+// Leaves prev for next on this CPU; returns in prev when it is next switched to, with the thread that ran before. Run-queue lock held.
+struct thread *arch_switch(struct thread *prev, struct thread *next);
 void arch_thread_free(struct thread *t);
+// The current thread's TLS base (gs: the other one), as arch_prctl(2) reads and sets it. -EPERM for addresses outside the lower half.
+u64 arch_tls_get(bool gs);
+int arch_tls_set(bool gs, u64 base);
 void arch_thread_exec(void); // current: fresh FPU, segment and debug state
+
+void arch_set_kstack_top(uintptr_t top); // of this CPU's running thread (boot only; arch_switch does it otherwise)
+bool trap_tick_was_program(void);	 // did the interrupt being served come from a program? Interrupts off
 
 // FPU state in the format of signal frames and ptrace: size, copy out (current thread's live registers are saved first), and
 // checked copy in from untrusted bytes (-EINVAL for reserved bits).

@@ -22,7 +22,7 @@ static __always_inline void user_access_end(void) { __asm__ volatile("clac" ::: 
 		     : "=r"(v) : "r"(p) : "memory" : fault)
 static __always_inline int arch_get_user(u64 *out, const void __user *up, size_t size)
 {
-	const void *p = (__force_kernel const void *)up;
+	const void *p = user_force(const void, up);
 	u64 v;
 	switch (size) {
 	case 1: ARCH_GET_("zbl", "k"); break;
@@ -42,7 +42,7 @@ fault:
 		     : : "r"(v), "r"(p) : "memory" : fault)
 static __always_inline int arch_put_user(u64 v, void __user *up, size_t size)
 {
-	void *p = (__force_kernel void *)up;
+	void *p = user_force(void, up);
 	switch (size) {
 	case 1: ARCH_PUT_("b", "b"); break;
 	case 2: ARCH_PUT_("w", "w"); break;

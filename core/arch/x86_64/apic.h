@@ -46,7 +46,7 @@ void lapic_send_ipi(u32 apic_id, u32 vector);
 void lapic_send_ipi_all_but_self(u32 vector);
 void lapic_send_nmi(u32 apic_id);
 
-// Starting a CPU (Intel SDM 3A, 8.4.4): INIT, 10 ms on hardware (none needed under a hypervisor), STARTUP, and once more
+// Starting a CPU (Intel SDM 3A, 8.4.4): INIT (which waits 10 ms on hardware, not under a hypervisor), STARTUP, and once more
 // after 200 us if the CPU has not shown up. page: number of the 4 KiB page (below 256) where it begins in real mode.
 void lapic_send_init(u32 apic_id);
 void lapic_send_startup(u32 apic_id, u32 page);

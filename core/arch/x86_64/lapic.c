@@ -10,6 +10,7 @@
 #include "base/atomic.h"
 #include "base/muldiv.h"
 #include "core/acpi.h"
+#include "core/arch/x86_64/clock.h"
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/preempt.h"
@@ -195,6 +196,8 @@ void lapic_send_init(u32 apic_id)
 	icr_send(apic_id, ICR_INIT | ICR_ASSERT | ICR_LEVEL);
 	icr_wait();
 	icr_send(apic_id, ICR_INIT | ICR_LEVEL); // de-assert; ignored by all but the oldest
+	if (!icr_is_synchronous)
+		delay_ns(10000000); // real CPUs need it (SDM 3A, 8.4.4.1)
 }
 
 void lapic_send_startup(u32 apic_id, u32 page)

@@ -4,6 +4,7 @@
 #include "base/errno.h"
 #include "base/string.h"
 #include "core/arch/x86_64/apic.h"
+#include "core/arch/x86_64/clock.h"
 #include "core/arch/x86_64/cpu_priv.h"
 #include "core/arch/x86_64/x86.h"
 #include "core/cmdline.h"
@@ -172,6 +173,7 @@ static bool wait_started(u64 ns)
 	while (!__atomic_load_n(&started.v, __ATOMIC_ACQUIRE)) {
 		if (clock_monotonic_ns() > until)
 			return false;
+		clock_sync_source();
 		cpu_relax();
 	}
 	return true;

@@ -23,9 +23,6 @@ LOADER = os.path.join(BUILD, "boot", "BOOTX64.EFI")
 FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 TIMEOUT_S = 60
 CMDLINE = "console=ttyS0 probe=1 \"two words\" last"
-# A program header's fields, by their offset in it: ELF-64 object file format.
-P_FLAGS, P_OFFSET, P_VADDR, P_FILESZ, P_MEMSZ = 4, 8, 16, 32, 40
-PHOFF, PHSIZE = 64, 56
 
 
 def build_image(folder, *arguments: str, kernel: str = PROBE, iso: bool = False) -> str:
@@ -134,7 +131,8 @@ def test_large_module(tmp_path):
     assert f"module size={70 << 20:#018x}" in report
 
 
-# ---- bad files: each is one readable sentence ----
+# ---- bad files: each is one readable sentence. The many ways in which a file can be malformed are
+# ---- tried on the host (boot/host/loader_test.c); these show that the sentence reaches the console.
 
 def probe_bytes() -> bytearray:
     """The probe kernel, to be spoiled."""
@@ -148,38 +146,13 @@ def poke(data: bytearray, offset: int, layout: str, value: int) -> bytearray:
     return data
 
 
-def segment_field(index: int, field: int) -> int:
-    """The offset in the file of a field of a program header."""
-    return PHOFF + index * PHSIZE + field
-
-
 BAD_KERNELS = {
     "empty": (lambda d: b"", "is too short to be a kernel"),
-    "not ELF": (lambda d: b"#!/bin/sh\n" * 100, "is not a 64-bit ELF file"),
-    "32-bit": (lambda d: poke(d, 4, "B", 1), "is not a 64-bit ELF file"),
+    "cut short": (lambda d: d[:6000], "is damaged or cut short: a segment lies outside the file"),
     "other CPU": (lambda d: poke(d, 18, "H", 183), "is a program for another CPU"),
-    "object file": (lambda d: poke(d, 16, "H", 1), "is not an executable ELF file"),
-    "cut short": (lambda d: d[:6000], "is damaged or cut short"),
-    "headers far away": (lambda d: poke(d, 32, "Q", 2**64 - 8), "program headers lie outside"),
-    "file size wraps": (lambda d: poke(d, segment_field(0, P_OFFSET), "Q", 2**64 - 16),
-                        "a segment lies outside the file"),
-    "more file than memory": (lambda d: poke(d, segment_field(0, P_MEMSZ), "Q", 1),
-                              "a segment lies outside the file"),
-    "memory wraps": (lambda d: poke(d, segment_field(2, P_MEMSZ), "Q", 2**64 - 1),
-                     "runs past the end of the address space"),
-    "2 GiB of bss": (lambda d: poke(d, segment_field(2, P_MEMSZ), "Q", 0x7f000000),
-                     "claims more than 1 GiB"),
-    "no room for its bss": (lambda d: poke(d, segment_field(2, P_MEMSZ), "Q", 0x3f000000),
-                            "does not fit into memory"),
-    "write and execute": (lambda d: poke(d, segment_field(0, P_FLAGS), "I", 7),
-                          "both writable and executable"),
-    "lower half": (lambda d: poke(d, segment_field(0, P_VADDR), "Q", 0x200000),
-                   "of address space|top 2 GiB"),
+    "too large": (lambda d: poke(d, 64 + 2 * 56 + 40, "Q", 0x3f000000), "does not fit into memory"),
     "no requests": (lambda d: d.replace(struct.pack("<Q", 0x6a7b384944536bdc), bytes(8)),
-                    "is no kernel for the Limine boot protocol"),
-    "old protocol": (lambda d: d.replace(struct.pack("<QQ", 0x6a7b384944536bdc, 3),
-                                         struct.pack("<QQ", 0x6a7b384944536bdc, 2)),
-                     "older than 3"),
+                    "is no kernel for the Limine boot protocol, base revision 3"),
 }
 
 
@@ -189,18 +162,11 @@ def test_bad_kernel(tmp_path, name):
     kernel = tmp_path / "kernel"
     kernel.write_bytes(spoil(probe_bytes()))
     sentence = complaint(build_image(tmp_path, kernel=str(kernel)))
-    assert sentence.startswith("Halyard loader: /boot/halyard ")
-    assert re.search(expected, sentence)
+    assert sentence == f"Halyard loader: /boot/halyard {expected}."
 
 
 BAD_CONFIGS = {
-    "empty": (b"", "/boot/halyard.conf has no line kernel=PATH"),
-    "no kernel": (b"cmdline=x\n", "/boot/halyard.conf has no line kernel=PATH"),
-    "no value": (b"# fine\n\nkernel\n", "line 3 of /boot/halyard.conf is not KEY=VALUE"),
-    "unknown key": (b"kernal=/boot/halyard\n", "line 1 of /boot/halyard.conf has a key other than"),
-    "twice": (b"kernel=/boot/halyard\r\nkernel=/a", "line 2 of .* sets the same key twice"),
-    "relative path": (b"kernel=halyard", "line 1 of .* does not begin with '/'"),
-    "binary": (bytes(64), "is not a text file"),
+    "bad line": (b"# fine\n\nkernel\n", "line 3 of /boot/halyard.conf is not KEY=VALUE"),
     "kernel missing": (b"kernel=/boot/other\n", "/boot/other does not exist on the boot volume"),
     "initrd missing": (b"kernel=/boot/halyard\ninitrd=/boot/lost.cpio\n",
                        "/boot/lost.cpio does not exist on the boot volume"),
@@ -213,7 +179,15 @@ def test_bad_config(tmp_path, name):
     text, expected = BAD_CONFIGS[name]
     config = tmp_path / "config"
     config.write_bytes(text)
-    assert re.search(expected, complaint(build_image(tmp_path, "--config", str(config))))
+    assert complaint(build_image(tmp_path, "--config", str(config))) == f"Halyard loader: {expected}."
+
+
+def test_config_missing(tmp_path):
+    """mkimage.py always writes one, so it is taken away afterwards."""
+    image = build_image(tmp_path)
+    subprocess.run(["mdel", "-i", f"{image}@@1M", "::/boot/halyard.conf"], check=True, timeout=60)
+    assert complaint(image) == ("Halyard loader: /boot/halyard.conf does not exist on the boot "
+                                "volume.")
 
 
 def test_firmware_gets_the_machine_back(tmp_path):

@@ -143,6 +143,8 @@ def config_text(has_initrd: bool, cmdline: str) -> str:
 
 def build(args: argparse.Namespace) -> None:
     """Builds all that the arguments ask for."""
+    if not os.path.exists(args.loader):
+        raise Failure(f"{args.loader} is missing: `make image` builds it")
     # Beside the results: the volume may be larger than /tmp.
     with tempfile.TemporaryDirectory(prefix=".mkimage-", dir=os.path.dirname(
             os.path.abspath(args.output))) as folder:

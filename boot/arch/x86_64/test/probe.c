@@ -412,29 +412,55 @@ static void check_framebuffer(void)
 	check("framebuffer keeps a pixel", (*pixel & 0xffffff) == 0x123456);
 }
 
-/* The RSDP lies in memory that the direct map of base revision 3 leaves out: map it in the empty
- * lower half. */
-static void check_rsdp(void)
+/* Makes physical memory that the direct map of base revision 3 leaves out visible, in the empty
+ * lower half: one place at a time, at least 2 MiB from phys. */
+static volatile void *map_low(uint64_t phys)
 {
 	static uint64_t upper[512] __attribute__((aligned(4096)));
 	static uint64_t middle[512] __attribute__((aligned(4096)));
+	constexpr uint64_t window = 1ull << 39, size = 2 << 20;
+	uint64_t cr3;
+
+	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+	for (unsigned i = 0; i < 2; i++)
+		middle[i] = ((phys & ~(size - 1)) + i * size) | PS | W | P;
+	upper[0] = walk((uint64_t)middle).phys | W | P;
+	((volatile uint64_t *)(direct_map + (cr3 & ADDRESS)))[1] =
+		walk((uint64_t)upper).phys | W | P;
+	__asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+	return (volatile void *)(window + phys % size);
+}
+
+static void check_rsdp(void)
+{
 	struct limine_rsdp_response *r = rsdp.response;
-	uint64_t cr3, phys = r ? r->address : 0;
-	const uint8_t *table = (const uint8_t *)(1ull << 39) + phys % (2 << 20);
+	const volatile uint8_t *table;
 	uint8_t sum = 0;
 
-	check("RSDP is a physical address", r && phys < direct_map);
-	if (!r || phys >= direct_map)
+	check("RSDP is a physical address", r && r->address < direct_map);
+	if (!r || r->address >= direct_map)
 		return;
-	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-	for (int i = 0; i < 2; i++)
-		middle[i] = ((phys & ~((2ull << 20) - 1)) + i * (2ull << 20)) | PS | P;
-	upper[0] = walk((uint64_t)middle).phys | P;
-	((volatile uint64_t *)(direct_map + (cr3 & ADDRESS)))[1] = walk((uint64_t)upper).phys | P;
-	__asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+	table = map_low(r->address);
 	for (int i = 0; i < 20; i++)
 		sum += table[i];
-	check("RSDP has its signature and checksum", starts_with(table, "RSD PTR ") && sum == 0);
+	check("RSDP has its signature and checksum",
+	      starts_with((const void *)table, "RSD PTR ") && sum == 0);
+}
+
+/* QEMU's machines have one I/O APIC, here. */
+static void check_ioapic(void)
+{
+	volatile uint32_t *ioapic = map_low(0xfec00000);
+	bool masked = true;
+	unsigned last;
+
+	ioapic[0] = 1;
+	last = ioapic[4] >> 16 & 0xff;
+	for (unsigned i = 0; i <= last; i++) {
+		ioapic[0] = 0x10 + 2 * i;
+		masked &= (ioapic[4] & 1 << 16) || (ioapic[4] >> 8 & 7) > 1;
+	}
+	check("I/O APIC is masked", last >= 23 && masked);
 }
 
 void probe_main(const uint64_t *entry_state)
@@ -467,5 +493,6 @@ void probe_main(const uint64_t *entry_state)
 	check_files();
 	check_framebuffer();
 	check_rsdp();
+	check_ioapic();
 	stop();
 }

@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/page.h"
 #include "core/slab.h"
+#include <arch/cpu.h>
 #include <arch/firmware.h>
 
 constexpr u32 TABLES_MAX = 64;
@@ -19,35 +20,25 @@ constexpr u32 TABLE_LEN_MAX = 4 * MiB; // a DSDT of a big server is a few hundre
 static const struct acpi_header *tables[TABLES_MAX];
 static u32 ntables;
 
-// Is the range memory that firmware's map knows of, and so in the direct map?
-static bool in_direct_map(u64 addr, u64 len)
+const void *acpi_map(phys_t at, size_t len)
 {
-	for (u32 i = 0; i < bootinfo.nmem; i++) {
-		const struct bootmem *m = &bootinfo.mem[i];
-		if (m->type != BOOTMEM_BAD && m->type != BOOTMEM_FRAMEBUFFER && addr >= m->base &&
-		    addr - m->base < m->len && len <= m->len - (addr - m->base))
-			return true;
-	}
-	return false;
-}
+	const void *direct = phys_ptr(at);
 
-static const void *map(u64 addr, u64 len)
-{
-	if (in_direct_map(addr, len))
-		return phys_ptr(phys(addr));
-	return (const void *)mmio_map(phys(addr), len);
+	if (at.addr < DIRECT_MAP_SIZE && arch_kernel_range_readable((uintptr_t)direct, len))
+		return direct;
+	return (const void *)mmio_map(at, len);
 }
 
 // A table at a physical address, checked; nullptr when it is none.
 static const struct acpi_header *table_map(u64 addr, const char *signature)
 {
-	const struct acpi_header *h = addr ? map(addr, sizeof(*h)) : nullptr;
+	const struct acpi_header *h = addr ? acpi_map(phys(addr), sizeof(*h)) : nullptr;
 
 	if (!h || h->length < sizeof(*h) || h->length > TABLE_LEN_MAX)
 		return nullptr;
 	u32 len = h->length;
 
-	h = map(addr, len);
+	h = acpi_map(phys(addr), len);
 	return h ? acpi_table_check(h, len, signature, sizeof(*h)) : nullptr;
 }
 
@@ -92,7 +83,7 @@ static const struct acpi_header *root_find(const struct acpi_rsdp *rsdp)
 static const struct acpi_rsdp *rsdp_find(void)
 {
 	phys_t at = bootinfo.rsdp.addr ? bootinfo.rsdp : firmware_find_rsdp();
-	const struct acpi_rsdp *rsdp = at.addr ? map(at.addr, sizeof(*rsdp)) : nullptr;
+	const struct acpi_rsdp *rsdp = at.addr ? acpi_map(at, sizeof(*rsdp)) : nullptr;
 
 	if (rsdp && acpi_rsdp_ok(rsdp, sizeof(*rsdp)))
 		return rsdp;

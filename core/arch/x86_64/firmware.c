@@ -4,7 +4,7 @@
 
 #include "base/acpi.h"
 #include "base/bytes.h"
-#include "core/page.h"
+#include "core/acpi.h"
 
 // ACPI 6.5, 5.2.5.1: the first KiB of the extended BIOS data area, and the BIOS's last 128 KiB.
 constexpr u64 EBDA_SEGMENT = 0x40e;
@@ -12,14 +12,16 @@ constexpr u64 BIOS_START = 0xe0000, BIOS_END = 0x100000;
 
 static phys_t scan(u64 start, size_t len)
 {
-	ssize_t at = acpi_rsdp_scan(phys_ptr(phys(start)), len);
+	const void *bytes = acpi_map(phys(start), len);
+	ssize_t at = bytes ? acpi_rsdp_scan(bytes, len) : -1;
 
 	return at < 0 ? phys(0) : phys(start + (u64)at);
 }
 
 phys_t firmware_find_rsdp(void)
 {
-	u64 ebda = (u64)load_le16(phys_ptr(phys(EBDA_SEGMENT))) << 4;
+	const void *segment = acpi_map(phys(EBDA_SEGMENT), 2);
+	u64 ebda = segment ? (u64)load_le16(segment) << 4 : 0;
 	phys_t found = phys(0);
 
 	if (ebda >= 0x80000 && ebda < 0xa0000)

@@ -2,7 +2,8 @@
 # Tests: `make check` reads the sources, `make unit` runs on the host, tests/system boots the kernel.
 
 HOST := build/host
-PYTEST := $(if $(wildcard /usr/bin/pytest-3),/usr/bin/python3,$(PYTHON)) -m pytest -p no:cacheprovider
+PYTEST = $(if $(wildcard /usr/bin/pytest-3),/usr/bin/python3,$(PYTHON)) -m pytest \
+	-p no:cacheprovider
 
 BASE_TESTS := $(HOST)/base_tests
 BASE_OBJS := $(patsubst %.c,$(HOST)/%.o,$(wildcard base/*.c) base/host/ktest_main.c)

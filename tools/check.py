@@ -214,9 +214,9 @@ def check_header(path: str, arch: str, flags: list[str], cache: Cache) -> None:
 
 def kernel_flags(arch: str) -> list[str]:
     """The flags of the kernel's build that decide how a header reads."""
-    text = subprocess.run(["make", "-s", "--no-print-directory", f"ARCH={arch}", "print-header-flags"], check=True,
-                          capture_output=True, text=True).stdout
-    return text.split()
+    command = ["make", "-s", "--no-print-directory", f"ARCH={arch}", "print-header-flags"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout.split()
 
 
 def wanted(path: str, arch: str) -> bool:

@@ -20,7 +20,7 @@ UPPER_HALF = 1 << 63
 
 
 def functions(path: str) -> tuple[list[tuple[int, str]], int]:
-    """The upper half's code symbols as (address, name), sorted, one for each address, and the code's end."""
+    """The upper half's code symbols, sorted, one for each address, and the end of the code."""
     with open(path, "rb") as file:
         image = file.read()
     if image[:6] != b"\x7fELF\x02\x01":

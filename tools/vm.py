@@ -253,8 +253,8 @@ def boot_arguments(options: Options, kernel: str, initrd: str, append: str, fold
     image = os.path.join(folder, "esp.img")
     tool = os.path.join(ROOT, "tools", "mkimage.py")
     result = subprocess.run(
-        [sys.executable, tool, "--arch", options.arch, "--kernel", kernel, "--initrd", initrd, "--cmdline", append,
-         "-o", image], capture_output=True, text=True, check=False, cwd=ROOT)
+        [sys.executable, tool, "--arch", options.arch, "--kernel", kernel, "--initrd", initrd,
+         "--cmdline", append, "-o", image], capture_output=True, text=True, check=False, cwd=ROOT)
     if result.returncode != 0:
         raise VmError(f"mkimage.py failed: {result.stderr.strip()}")
     return ["-bios", firmware, "-drive", f"file={image},if=none,id=esp,format=raw,snapshot=on",
@@ -371,7 +371,8 @@ class Scanner:
             self.pending = self.pending[end + 1:]
         keep = next((n for n in range(min(len(self.mark) - 1, len(self.pending)), 0, -1)
                      if self.pending.endswith(self.mark[:n])), 0)
-        text, self.pending = self.pending[:len(self.pending) - keep], self.pending[len(self.pending) - keep:]
+        end = len(self.pending) - keep
+        text, self.pending = self.pending[:end], self.pending[end:]
         if text:
             yield "text", text
 

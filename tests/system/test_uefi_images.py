@@ -212,5 +212,5 @@ def test_images_repeat(tmp_path, module):
 @pytest.mark.parametrize("image", ["esp.img", "halyard.iso"])
 def test_kernel_boots(image):
     """What `make image` built brings up the kernel; its log says by which door it came."""
-    report = boot(os.path.join(BUILD, image), "-snapshot", "-device", "VGA", until="Limine")
-    assert "Limine" in report, report
+    report = boot(os.path.join(BUILD, image), "-snapshot", "-device", "VGA", until="entered by Limine")
+    assert "entered by Limine" in report, report

@@ -2,9 +2,10 @@
 // From the firmware's address space into the kernel's.
 #include "boot/arch/x86_64/jump.h"
 
-// The kernel's tables have no identity map, so the code that loads them would vanish under itself. It therefore goes
-// over a bridge: tables with the firmware's lower half and the kernel's upper half. On them it jumps to its own alias
-// in the direct map, which covers the loader's memory and is executable there, and from that alias loads the kernel's.
+// The kernel's tables have no identity map, so the code that loads them would vanish under itself.
+// It therefore goes over a bridge: tables with the firmware's lower half and the kernel's upper
+// half. On them it jumps to its own alias in the direct map, which covers the loader's memory and is
+// executable there, and from that alias loads the kernel's.
 //
 // rcx: struct jump, by its physical address. Interrupts are off, EFER.NXE is set.
 

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// ktest.c: runs the tests inside the kernel. Privileged.
+#include "core/ktest.h"
+#include "core/acpi.h"
+#include "core/cmdline.h"
+#include "core/log.h"
+#include "core/thread.h"
+#include "core/time.h"
+
+#include "base/string.h"
+
+extern const struct ktest_case *const __ktests_start[];
+extern const struct ktest_case *const __ktests_end[];
+
+static void print_line(const char *line)
+{
+	console_write(line, strlen(line));
+	console_write("\n", 1);
+}
+
+void ktest_run_if_asked(void)
+{
+	const char *filter = cmdline_value("halyard.ktest");
+	u64 start = clock_monotonic_ns();
+	int failed;
+
+	if (!filter)
+		return;
+	if ((uintptr_t)__ktests_end - (uintptr_t)__ktests_start < sizeof(__ktests_start[0]))
+		print_line("1..0 # SKIP this kernel was built without tests (RELEASE=1)");
+	failed = ktest_run_range(__ktests_start, __ktests_end, filter, print_line);
+	log_info("Tests: %d failed, in %llu ms.", failed, (clock_monotonic_ns() - start) / 1'000'000);
+	power_off();
+	for (;;) // there is no way to power off: whoever started us sees that the tests are done
+		thread_sleep_ns(1'000'000'000);
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// backtrace.c: names of addresses, and the calls that lead to a place. Privileged. Any context; trusts nothing that it reads.
+#include "core/log.h"
+#include "core/panic.h"
+#include <arch/cpu.h>
+
+#include "base/fmt.h"
+#include "base/string.h"
+#include "base/symtab.h"
+
+constexpr u32 FRAMES_MAX = 48;
+
+extern const char __text_start[], __text_end[];
+
+// tools/ksyms.py makes these; weak, for the first link is made without them.
+extern const u64 ksyms_base __weak;
+extern const u64 ksyms_count __weak;
+extern const u32 ksyms_offsets[] __weak;
+extern const u32 ksyms_name_offsets[] __weak;
+extern const char ksyms_names[] __weak;
+
+static bool in_text(uintptr_t addr)
+{
+	return addr >= (uintptr_t)__text_start && addr < (uintptr_t)__text_end;
+}
+
+static const char *lookup(uintptr_t addr, u64 *offset)
+{
+	struct symtab table;
+
+	if (!&ksyms_count || !ksyms_count || !in_text(addr))
+		return nullptr;
+	table = (struct symtab){
+		.base = ksyms_base,
+		.count = ksyms_count,
+		.offsets = ksyms_offsets,
+		.name_offsets = ksyms_name_offsets,
+		.names = ksyms_names,
+		.end = (u64)(uintptr_t)__text_end,
+	};
+	table.names_len = ksyms_name_offsets[ksyms_count - 1];
+	table.names_len += strlen(ksyms_names + table.names_len) + 1;
+	return symtab_lookup(&table, addr, offset);
+}
+
+const char *symbol_name(uintptr_t addr, char *buf, size_t cap)
+{
+	u64 offset;
+	const char *name = lookup(addr, &offset);
+
+	if (name)
+		scnprintf(buf, cap, "%s+0x%llx", name, offset);
+	else
+		scnprintf(buf, cap, "0x%lx", addr);
+	return buf;
+}
+
+// A return address may be the first of the next function, when the call was the last instruction of one that does not return:
+// the name is looked up one byte before it.
+static void print_frame(uintptr_t ip, bool is_return)
+{
+	u64 offset;
+	const char *name = lookup(ip - is_return, &offset);
+
+	if (name)
+		log_err("  [<%016lx>] %s+0x%llx", ip, name, offset + is_return);
+	else
+		log_err("  [<%016lx>] (no symbol)", ip);
+}
+
+void backtrace_print(uintptr_t ip, uintptr_t fp)
+{
+	bool is_return = false;
+
+	log_err("Call trace:");
+	for (u32 i = 0; i < FRAMES_MAX; i++) {
+		uintptr_t trap_ip, trap_fp, next;
+		bool from_program;
+
+		if (!in_text(ip)) {
+			if (i == 0 || !is_return)
+				print_frame(ip, false); // a jump into nowhere: its caller may still be found
+			else
+				return;
+		} else {
+			print_frame(ip, is_return);
+		}
+		if (arch_backtrace_trap(ip, fp, &trap_ip, &trap_fp, &from_program)) {
+			if (from_program)
+				return;
+			log_err("  --- interrupted here ---");
+			ip = trap_ip;
+			fp = trap_fp;
+			is_return = false;
+			continue;
+		}
+		if (fp % sizeof(uintptr_t) || !arch_kernel_range_readable(fp, 2 * sizeof(uintptr_t)))
+			return;
+		next = ((const uintptr_t *)fp)[0];
+		ip = ((const uintptr_t *)fp)[1];
+		is_return = true;
+		if (next == fp)
+			return;
+		fp = next;
+	}
+	log_err("  (more frames follow)");
+}
+
+void backtrace_here(void)
+{
+	backtrace_print((uintptr_t)__builtin_return_address(0), *(const uintptr_t *)__builtin_frame_address(0));
+}

@@ -39,8 +39,7 @@ static void boot_rest(void *unused)
 	smp_init();
 	sched_loadavg_start();
 	initcalls_run();
-	if (cmdline_has("halyard.ktest"))
-		ktest_run_and_power_off();
+	ktest_run_if_asked();
 	if (!personality)
 		panic("no personality: this kernel was built without linux/");
 	personality->start();
@@ -60,7 +59,6 @@ void kernel_main(void)
 	acpi_init();
 	irq_init();
 	time_init();
-	rcu_init();
 	random_init();
 	fpu_init();
 	elevate_init();

@@ -9,6 +9,8 @@ USER_CFLAGS := -std=gnu2x -O2 -g -Wall -Wextra -Werror -pthread -static -I. -Ius
 .PHONY: user
 user: $(PROGRAMS)
 
+USERFLAGS_elevate := -mfsgsbase
+
 vpath %.c user tests/programs
 
 # Flags of its own for one program: USERFLAGS_name := -fno-pie

@@ -174,6 +174,7 @@ static void fault(struct trap_frame *f, u64 vector, u64 error, u64 cr2)
 static void interrupt(struct trap_frame *f, u64 vector)
 {
 	this_cpu_add(preempt_count, PREEMPT_IRQ);
+	rcu_irq_enter();
 	random_add_timing();
 	switch (vector) {
 	case VECTOR_TIMER:

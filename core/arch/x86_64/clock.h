@@ -23,6 +23,7 @@ bool pit_init(struct clock_reference *ref);
 // The HPET as the system's clock, widened to 64 bits: needs at least one call in every half of its 32-bit period, which at the
 // fastest rate in use is 21 s (clock.c keeps a timer for that). After hpet_init.
 u64 hpet_read(void);
+u64 hpet_hz(void); // 0: this machine has none
 
 // Is the TSC's rate constant, whatever the CPU does? *why_not: for the log.
 bool tsc_is_steady(const char **why_not);

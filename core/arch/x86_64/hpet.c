@@ -19,6 +19,7 @@ constexpr u32 PERIOD_MAX_FS = 100000000; // 10 MHz at least
 constexpr u64 FS_PER_S = 1000000000000000;
 
 static volatile u8 *registers; // immutable after hpet_init
+static u64 hz;		       // likewise
 static atomic_u64 seen;	       // a recent value of the widened counter
 
 static u64 hpet_read_low(void)
@@ -37,6 +38,11 @@ u64 hpet_read(void)
 	if (distance > 1 << 24)
 		atomic_try_cmpxchg(&seen, &base, now);
 	return now;
+}
+
+u64 hpet_hz(void)
+{
+	return hz;
 }
 
 bool hpet_init(struct clock_reference *ref)
@@ -60,10 +66,11 @@ bool hpet_init(struct clock_reference *ref)
 
 	mmio_write32(regs + HPET_CONFIG, (config & ~CONFIG_LEGACY) | CONFIG_ENABLE);
 	registers = regs;
+	hz = (FS_PER_S + period_fs / 2) / period_fs;
 	atomic_store(&seen, hpet_read_low());
 	*ref = (struct clock_reference){
 		.name = "hpet",
-		.hz = (FS_PER_S + period_fs / 2) / period_fs,
+		.hz = hz,
 		.mask = 0xffffffff,
 		.read = hpet_read_low,
 	};

@@ -78,6 +78,15 @@ def probe_sum(data: bytes) -> int:
     return total
 
 
+@pytest.fixture(autouse=True)
+def remove_images(tmp_path):
+    """pytest keeps the folders of its last runs; tens of megabytes a test need not stay in them."""
+    yield
+    for pattern in ("*.img", "*.iso", "large"):
+        for path in tmp_path.rglob(pattern):
+            path.unlink()
+
+
 @pytest.fixture(name="module")
 def make_module(tmp_path):
     """An initramfs for the probe: bytes that no other file has, and not a whole number of pages."""

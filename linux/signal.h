@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Signals: sending, blocking, waiting. Privileged.
 //
-// All sending functions may be called in any context except under locks of rank >= LOCK_signal; from interrupts only through
-// signal_send_deferred.
+// Sending takes the signal lock of the process: never in interrupts (queue a work item there) and never under locks of rank >=
+// LOCK_signal. It does not sleep.
 #pragma once
 #include "abi/linux/signal.h"
 #include "base/list.h"

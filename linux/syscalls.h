@@ -14,7 +14,7 @@
 	long sys_##name(__VA_ARGS__); \
 	long sys_##name(__VA_ARGS__)
 
-u32 syscall_count(void);		// numbers are 0 .. count-1
+u32 syscall_table_size(void);	// numbers are 0 .. count-1
 const char *syscall_name(u32 nr);	// nullptr: no such number on this CPU
 bool syscall_implemented(u32 nr);
 u64 syscall_enosys_count(u32 nr);	// how often a call that is not implemented was made

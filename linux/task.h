@@ -41,21 +41,19 @@ struct task {
 	sigset_t blocked;      // changed by the thread itself with the lock held; itself reads without
 	sigset_t saved_mask;   // thread itself
 	bool saved_mask_valid; // thread itself: give saved_mask back when the call ends
+	sigset_t real_blocked; // sigtimedwait: what is blocked but for the wait
 	bool group_exiting;    // told to die by exit_group, exec or a fatal signal
-	bool vfork_waiting;    // thread itself: waits in vfork; counted as stoppable by SIGKILL only
+	bool exiting;	       // no longer a target of signals
 	bool stop_counted;     // takes part in the current group stop and has stopped
 	u32 exit_code;	       // wait status of this thread
 	struct sigpending pending;
-	struct sigqueue *sigqueue_spare; // atomic exchange; one cached entry
 	u64 altstack_sp, altstack_size; // thread itself
 	u32 altstack_flags;
 	struct restart_block restart; // thread itself
+	u64 fault_vector, fault_error, fault_addr; // the last one, for signal frames; thread itself
 	// memory that the program asked the kernel to touch; thread itself
-	u64 clear_child_tid;
+	u64 clear_child_tid, set_child_tid;
 	u64 robust_list;
-	u64 rseq;
-	u32 rseq_len, rseq_sig;
-	u32 rseq_cpu; // what the program was told
 	u32 pdeath_signal;
 	u32 personality;
 	bool no_new_privs;
@@ -76,6 +74,7 @@ struct pgrp {
 	struct session *session; // immutable; counted
 	struct list members;	 // process.pgrp_link; tree lock
 	u32 nmembers;		 // tree lock
+	struct rcu_head rcu;
 };
 
 struct session {
@@ -120,25 +119,27 @@ struct process {
 	struct list children;	 // alive, by sibling
 	struct list zombies;	 // dead and not waited for, by sibling, in the order of death
 	struct list sibling;
-	struct pgrp *pgrp;	 // counted. Reading the pointer: tree lock; the id alone: process_pgid
+	struct pgrp *pgrp;	 // Reading the pointer: tree lock; the id alone: process_pgid
+	struct pgrp *dropped_pgrp; // left as its last member; put by whoever reaps
 	struct list pgrp_link;
 	bool is_subreaper;	 // own threads
 	bool has_subreaper;	 // an ancestor may be one; hint
 	bool did_exec;
 	u8 exit_signal;		 // to the parent: SIGCHLD, another or 0
+	u32 exit_uid;		 // real user of the last task; valid when a zombie
 	u32 parent_exec_generation;
 	struct wait_queue child_wait; // waits of this process's threads for its children
 	// signal lock
 	spinlock_t lock;
 	enum process_state state; // changed with tree lock and signal lock held
-	u32 nthreads;
-	struct list threads;	  // task.process_link, in order of creation
+	u32 nthreads;		  // that have not begun to exit
+	struct list threads;	  // task.process_link, in order of creation, exiting ones included
 	struct sighand *sighand;  // counted; changed by exec
 	struct sigpending pending; // for the process as a whole
 	u32 exit_status;	  // as wait4 reports it; valid from group_exit or the last task's end
 	bool group_exit;	  // every task is to end
 	struct task *exec_task;	  // waits for all others to end
-	u32 stop_signal;	  // a group stop is on or complete
+	u32 stop_signal;	  // a group stop is under way or complete; 0: none
 	u32 stop_remaining;	  // tasks that have not stopped yet
 	bool stopped;		  // complete
 	bool stop_reportable, continue_reportable; // wait4 has not told yet

@@ -29,6 +29,7 @@ constexpr u32 SA_RESETHAND = 0x80000000;
 
 enum { SIG_BLOCK = 0, SIG_UNBLOCK = 1, SIG_SETMASK = 2 };
 
+constexpr u64 MINSIGSTKSZ = 2048;
 enum { SS_ONSTACK = 1, SS_DISABLE = 2 };
 constexpr u32 SS_AUTODISARM = 1u << 31;
 struct linux_stack {

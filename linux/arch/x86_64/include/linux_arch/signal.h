@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// What signals need of the CPU: frames on the program's stack, restarted calls (x86-64). Privileged.
+#pragma once
+#include "linux/signal.h"
+#include <arch/frame.h>
+
+struct task;
+
+// Builds the frame of a handler on the program's stack and makes f enter the handler. mask is what sigreturn restores. 0 or -EFAULT.
+int signal_frame_push(struct trap_frame *f, struct task *t, const struct linux_sigaction *a, const struct siginfo *info, sigset_t mask);
+// Smallest alternate stack that a frame fits on (AT_MINSIGSTKSZ), bytes.
+u32 signal_frame_size(void);
+
+// Makes f call restart_syscall(2) instead of what was interrupted.
+static inline void frame_restart_by_block(struct trap_frame *f)
+{
+	f->rax = 219;
+	f->rip -= 2;
+}
+// Is f a system call whose result may be a restart code? (Not after sigreturn.)
+static inline bool frame_is_syscall(const struct trap_frame *f)
+{
+	return f->orig_rax != ~0ull;
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// Owns signal frames on x86-64: what a handler finds on its stack, and what rt_sigreturn believes of it.
+//
+// The frame is data of the program's from the moment it is written. On return everything is taken with suspicion: flags are masked,
+// vector state is checked by the core, and privilege never comes from the frame: CS, SS and IOPL stay as the thread has them, so a
+// thread that was elevated when the handler began goes on elevated, and no other becomes so.
+#include "abi/linux/arch/x86_64/sigframe.h"
+#include "base/string.h"
+#include "core/slab.h"
+#include "core/uaccess.h"
+#include "linux/syscalls.h"
+#include "linux/task.h"
+#include <arch/thread.h>
+#include <linux_arch/signal.h>
+
+constexpr u64 RED_ZONE = 128;
+constexpr u64 FPU_ALIGN = 64;
+// CF PF AF ZF SF TF DF OF RF NT? AC: what a program may choose. (Not NT: it is of no use to a 64-bit program.)
+constexpr u64 FLAGS_RESTORED = 0x40000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x40 | 0x10 | 0x4 | 0x1 | 0x10000;
+constexpr u64 FLAGS_TF = 0x100, FLAGS_DF = 0x400, FLAGS_RF = 0x10000;
+constexpr u32 SS_SELECTOR = 0x2b, CS_SELECTOR = 0x33;
+
+static u32 fpu_frame_size(void)
+{
+	return fpu_state_size() + 4; // and magic2
+}
+
+u32 signal_frame_size(void)
+{
+	return (u32)align_up(sizeof(struct linux_rt_sigframe) + fpu_frame_size() + FPU_ALIGN + 16 + RED_ZONE, 16);
+}
+
+static bool on_altstack(const struct task *t, u64 sp)
+{
+	return !(t->altstack_flags & SS_AUTODISARM) && t->altstack_size && sp > t->altstack_sp && sp - t->altstack_sp <= t->altstack_size;
+}
+
+// Where the handler's frame goes: 0 when the stack has no room.
+static u64 frame_place(const struct trap_frame *f, const struct task *t, const struct linux_sigaction *a, u64 *fpu)
+{
+	u64 sp = f->rsp - RED_ZONE, lowest = 0;
+	if (on_altstack(t, f->rsp)) {
+		lowest = t->altstack_sp;
+	} else if ((a->flags & SA_ONSTACK) && t->altstack_size) {
+		sp = t->altstack_sp + t->altstack_size;
+		lowest = t->altstack_sp;
+	}
+	*fpu = (sp - fpu_frame_size()) & ~(FPU_ALIGN - 1);
+	// At the handler's first instruction the stack is as after a call: a multiple of 16, plus 8.
+	u64 frame = ((*fpu - sizeof(struct linux_rt_sigframe)) & ~15ull) - 8;
+	if (frame > f->rsp && !lowest)
+		return 0; // wrapped
+	if (frame < lowest || (lowest && frame > sp))
+		return 0;
+	return frame;
+}
+
+static int fpu_push(struct thread *t, u64 to)
+{
+	u32 size = fpu_state_size();
+	struct linux_fpx_sw_bytes sw = {
+		.magic1 = FP_XSTATE_MAGIC1,
+		.extended_size = size + 4,
+		.xfeatures = fpu_features(),
+		.xstate_size = size,
+	};
+	// Preemption stays on: a switch saves the same registers to the same place.
+	fpu_state_save(t);
+	u8 *area = fpu_state_area(t);
+	if (copy_to_user(user_ptr(void, to), area, FP_SW_RESERVED_OFFSET) ||
+	    copy_to_user(user_ptr(void, to + FP_SW_RESERVED_OFFSET), &sw, sizeof(sw)) ||
+	    copy_to_user(user_ptr(void, to + 512), area + 512, size - 512) ||
+	    put_user(FP_XSTATE_MAGIC2, user_ptr(u32, to + size)))
+		return -EFAULT;
+	return 0;
+}
+
+static void context_fill(struct linux_ucontext *uc, const struct trap_frame *f, const struct task *t, u64 fpu, sigset_t mask)
+{
+	*uc = (struct linux_ucontext){
+		.flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
+		.stack = { .ss_sp = t->altstack_sp, .ss_size = t->altstack_size,
+			   .ss_flags = (s32)(!t->altstack_size ? SS_DISABLE
+						: (on_altstack(t, f->rsp) ? SS_ONSTACK : 0) | (t->altstack_flags & SS_AUTODISARM)) },
+		.mcontext = {
+			.r8 = f->r8, .r9 = f->r9, .r10 = f->r10, .r11 = f->r11, .r12 = f->r12, .r13 = f->r13, .r14 = f->r14, .r15 = f->r15,
+			.rdi = f->rdi, .rsi = f->rsi, .rbp = f->rbp, .rbx = f->rbx, .rdx = f->rdx, .rax = f->rax, .rcx = f->rcx,
+			.rsp = f->rsp, .rip = f->rip, .rflags = f->rflags & ~0x3000ull,
+			.cs = CS_SELECTOR, .ss = SS_SELECTOR,
+			.trapno = t->fault_vector, .err = t->fault_error, .cr2 = t->fault_addr,
+			.oldmask = mask,
+			.fpstate = fpu,
+		},
+		.sigmask = mask,
+	};
+}
+
+int signal_frame_push(struct trap_frame *f, struct task *t, const struct linux_sigaction *a, const struct siginfo *info, sigset_t mask)
+{
+	struct linux_rt_sigframe frame;
+	u64 fpu, at = frame_place(f, t, a, &fpu);
+	if (!at || !(a->flags & SA_RESTORER))
+		return -EFAULT;
+	frame.restorer = a->restorer;
+	context_fill(&frame.uc, f, t, fpu, mask);
+	frame.info = *info;
+	memset(frame.info_rest, 0, sizeof(frame.info_rest));
+	if (fpu_push(&t->thread, fpu) || copy_to_user(user_ptr(void, at), &frame, sizeof(frame)))
+		return -EFAULT;
+	if (t->altstack_flags & SS_AUTODISARM) {
+		t->altstack_sp = t->altstack_size = 0;
+		t->altstack_flags = SS_DISABLE;
+	}
+	f->rdi = (u64)info->signo;
+	f->rsi = at + offsetof(struct linux_rt_sigframe, info);
+	f->rdx = at + offsetof(struct linux_rt_sigframe, uc);
+	f->rax = 0;
+	f->rip = a->handler;
+	f->rsp = at;
+	f->rflags &= ~(FLAGS_DF | FLAGS_RF | FLAGS_TF);
+	return 0;
+}
+
+// The vector state of a frame: an XSAVE image if it says so in a way that makes sense, else the plain FXSAVE part.
+static int fpu_pop(u64 from)
+{
+	struct linux_fpx_sw_bytes sw;
+	static const u8 initial[512] = { 0x7f, 0x03, [24] = 0x80, [25] = 0x1f }; // FCW and MXCSR
+	u32 size = fpu_state_size(), len = 512, magic2;
+	if (!from)
+		return fpu_state_load_checked(initial, sizeof(initial));
+	if (copy_from_user(&sw, user_ptr(void, from + FP_SW_RESERVED_OFFSET), sizeof(sw)))
+		return -EFAULT;
+	if (sw.magic1 == FP_XSTATE_MAGIC1 && sw.xstate_size >= 576 && sw.xstate_size <= size && sw.xstate_size <= sw.extended_size) {
+		if (get_user(magic2, user_ptr(u32, from + sw.xstate_size)))
+			return -EFAULT;
+		if (magic2 == FP_XSTATE_MAGIC2)
+			len = sw.xstate_size;
+	}
+	u8 *buf = kmalloc(len);
+	if (!buf)
+		return -ENOMEM;
+	int r = copy_from_user(buf, user_ptr(void, from), len);
+	if (!r)
+		r = fpu_state_load_checked(buf, len);
+	kfree(buf);
+	return r;
+}
+
+static void context_restore(struct trap_frame *f, const struct linux_sigcontext *c)
+{
+	f->r8 = c->r8;
+	f->r9 = c->r9;
+	f->r10 = c->r10;
+	f->r11 = c->r11;
+	f->r12 = c->r12;
+	f->r13 = c->r13;
+	f->r14 = c->r14;
+	f->r15 = c->r15;
+	f->rdi = c->rdi;
+	f->rsi = c->rsi;
+	f->rbp = c->rbp;
+	f->rbx = c->rbx;
+	f->rdx = c->rdx;
+	f->rax = c->rax;
+	f->rcx = c->rcx;
+	f->rsp = c->rsp;
+	f->rip = c->rip;
+	f->rflags = (f->rflags & ~FLAGS_RESTORED) | (c->rflags & FLAGS_RESTORED);
+	f->orig_rax = ~0ull;
+}
+
+SYSCALL(rt_sigreturn, void)
+{
+	struct task *t = current_task();
+	struct trap_frame *f = thread_user_frame(&t->thread);
+	struct linux_ucontext uc;
+	// The handler's return popped the restorer's address.
+	if (copy_from_user(&uc, user_ptr(void, f->rsp - 8 + offsetof(struct linux_rt_sigframe, uc)), sizeof(uc)))
+		goto bad;
+	signal_set_blocked(uc.sigmask);
+	context_restore(f, &uc.mcontext);
+	atomic_or(&t->thread.work, WORK_FULL_FRAME);
+	if (fpu_pop(uc.mcontext.fpstate))
+		goto bad;
+	u32 mode = (u32)uc.stack.ss_flags & ~SS_AUTODISARM;
+	if (!on_altstack(t, f->rsp) && (mode == SS_DISABLE || mode == 0 || mode == SS_ONSTACK)) {
+		bool off = mode == SS_DISABLE || uc.stack.ss_size < MINSIGSTKSZ;
+		t->altstack_sp = off ? 0 : uc.stack.ss_sp;
+		t->altstack_size = off ? 0 : uc.stack.ss_size;
+		t->altstack_flags = off ? SS_DISABLE : (u32)uc.stack.ss_flags;
+	}
+	return (long)f->rax;
+bad:
+	signal_force(&(struct siginfo){ .signo = SIGSEGV, .code = SI_KERNEL });
+	return 0;
+}

@@ -64,7 +64,7 @@ struct serial_port {
 	spinlock_t lock;
 	u8 ier;		   // what the register holds; lock
 	u8 lcr;		   // lock
-	bool at_line_start; // the last byte sent ended a line; lock
+	bool tty_midline;   // a terminal sent the last byte, and it did not end a line; lock
 	bool stuck;	   // the transmitter never got empty: drop what it does not take; lock
 	bool want_space;   // serial_write fell short; lock
 	bool attached;	   // atomic
@@ -85,7 +85,7 @@ static void console_write_3(const char *text, size_t len);
 #define PORT(io_, irq_, name_, write_)                                                       \
 	{                                                                                    \
 		.io = (io_), .irq = (irq_), .lock = SPINLOCK_INIT(LOCK_console),             \
-		.at_line_start = true, .out = { .name = (name_), .write = (write_) },        \
+		.out = { .name = (name_), .write = (write_) },        \
 	}
 static struct serial_port ports[SERIAL_PORTS_MAX] = {
 	PORT(0x3f8, 4, "ttyS0", console_write_0),
@@ -148,8 +148,13 @@ static void holding_wait(struct serial_port *p)
 static void byte_out(struct serial_port *p, u8 byte)
 {
 	reg_write(p, UART_DATA, byte);
-	p->at_line_start = byte == '\n';
 	p->count.tx++;
+}
+
+static void tty_byte_out(struct serial_port *p, u8 byte)
+{
+	byte_out(p, byte);
+	p->tty_midline = byte != '\n';
 }
 
 // Gives the device what it takes of the ring, without waiting. Leaves the transmit interrupt on while something stays.
@@ -160,7 +165,7 @@ static void ring_push_locked(struct serial_port *p)
 
 	while (left && !ring_empty(&p->tx) && holding_empty(p)) {
 		for (u32 n = min(left, (u32)p->depth); n && ring_get(&p->tx, &byte); n--, left--)
-			byte_out(p, byte);
+			tty_byte_out(p, byte);
 	}
 	ier_set(p, ring_empty(&p->tx) ? p->ier & ~IER_TRANSMIT : p->ier | IER_TRANSMIT);
 }
@@ -189,11 +194,14 @@ void serial_write_sync(struct serial_port *p, const char *text, size_t len)
 	bool locked = port_lock_sync(p);
 	u8 byte;
 
-	while (!p->at_line_start && p->tx.buf && ring_get(&p->tx, &byte))
+	while (p->tty_midline && ring_get(&p->tx, &byte)) {
 		sync_byte(&s, byte);
-	if (!p->at_line_start) {
+		p->tty_midline = byte != '\n';
+	}
+	if (p->tty_midline) {
 		sync_byte(&s, '\r');
 		sync_byte(&s, '\n');
+		p->tty_midline = false;
 	}
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] == '\n')
@@ -225,7 +233,7 @@ size_t serial_write(struct serial_port *p, const void *buf, size_t len)
 
 		while (n < chunk && ring_empty(&p->tx) && holding_empty(p)) {
 			for (u32 i = 0; i < p->depth && n < chunk; i++)
-				byte_out(p, bytes[done + n++]);
+				tty_byte_out(p, bytes[done + n++]);
 		}
 		if (n < chunk) {
 			n += ring_write(&p->tx, bytes + done + n, chunk - n);

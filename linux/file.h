@@ -47,6 +47,8 @@ struct io {
 	s64 pos;
 };
 
+constexpr u64 IO_MAX = 0x7ffff000; // bytes of one read or write, as Linux limits them
+
 static inline struct io io_user(void __user *buf, size_t len, s64 pos)
 {
 	return (struct io){ .left = len, .ubuf = buf, .seg_left = len, .kind = IO_USER, .pos = pos };
@@ -78,7 +80,7 @@ enum file_mode : u32 {
 	FILE_RCU = 1 << 7,	// was in a shared table: memory is freed after a grace period. Atomic
 	FILE_LOCKED = 1 << 8,	// may hold file locks: look at release. Atomic
 	FILE_NOATIME = 1 << 9,
-	FILE_BUILTIN = 1 << 10, // ops outlive the file without counting
+	FILE_OPENED = 1 << 10, // ops->release is owed
 };
 
 struct file {
@@ -94,7 +96,6 @@ struct file {
 	mutex_t pos_lock; // LOCK_file_pos
 	void *epoll;	  // linux/event: the sets that watch it; its lock
 	struct file_owner *owner; // F_SETOWN, F_SETSIG, O_ASYNC; atomic pointer
-	const struct cred *cred; // of the opener; counted
 	struct dentry *dir_cursor; // iterate of file systems in memory; counted
 	union {
 		struct rcu_head rcu;
@@ -143,6 +144,7 @@ s64 lseek_zero(struct file *f, s64 offset, int whence);	  // any seek gives 0 (/
 	return f;
 }
 void file_put_last(struct file *f);
+void epoll_file_release(struct file *f); // linux/event: f->epoll is set and f has no users any more
 // May sleep. Never under a spinlock.
 static inline void file_put(struct file *f)
 {
@@ -163,8 +165,6 @@ struct file *pseudo_file_create_inode(const char *prefix, u32 mode, const struct
 u32 file_poll(struct file *f, struct poll_table *table);
 int file_async_set(struct file *f, bool on);
 void file_async_notify(struct file *f, u32 poll_events); // SIGIO to the owner when O_ASYNC is set; any context that may take spinlocks
-
-// A file over a text that is made at once, when first read: for procfs-like files. See linux/seq.h for longer ones.
 
 // ---------------------------------------------------------------- descriptor tables
 
@@ -253,4 +253,5 @@ struct fs_context *fs_context_copy(struct fs_context *from); // err_ptr(-ENOMEM)
 static inline void fs_context_share(struct fs_context *c) { refcount_inc(&c->refs); }
 void fs_context_put(struct fs_context *c);
 int fs_context_unshare(void); // of current
+void fs_context_replace_root(const struct path *old, const struct path *new); // of current, where they are old
 void fs_context_get_paths(struct fs_context *c, struct path *root, struct path *cwd); // counted; either may be nullptr

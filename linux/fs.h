@@ -201,7 +201,8 @@ struct dentry {
 	spinlock_t lock;       // LOCK_dentry: children
 	struct list children;  // of a directory: dentry.sibling
 	struct list sibling;   // parent's lock
-	u64 cookie;	       // place in the directory (file systems in memory): grows with each entry
+	u64 cookie;	       // place in the parent's list: grows with each entry; parent's lock
+	u64 next_cookie;       // of a directory: the next child's; own lock
 	struct super_block *sb; // immutable
 	const struct dentry_ops *ops;
 	void *private_data;

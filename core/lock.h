@@ -5,6 +5,7 @@
 #include "base/compiler.h"
 #include "base/list.h"
 #include "base/types.h"
+#include "core/panic.h"
 #include "core/preempt.h"
 #include <arch/thread.h> // current()
 

@@ -15,6 +15,7 @@
 #include "core/slab.h"
 #include "core/time.h"
 #include "core/vm.h"
+#include <arch/mmu.h>
 
 u32 smp_ncpus = 1;
 u32 smp_ncpus_found = 1;
@@ -120,6 +121,7 @@ static atomic_u32 started;
 	this_cpu_write(cpu_current, idle);
 	this_cpu_write(cpu_kstack_top, idle->kstack_top);
 	vm_space_activate(nullptr, VIEW_PROGRAM); // off the trampoline's root
+	arch_mmu_init_cpu();
 	cpu_controls_init();
 	fpu_init_cpu();
 	elevate_init_cpu();

@@ -10,7 +10,7 @@ BASE_OBJS := $(patsubst %.c,$(HOST)/%.o,$(wildcard base/*.c) base/host/ktest_mai
 HOST_CFLAGS := -std=c23 -g -O1 -fno-omit-frame-pointer -Wall -Wextra -Werror -I. \
 	-DCONFIG_DEBUG=1 -fsanitize=address,undefined -fno-sanitize-recover=all
 
-.PHONY: unit base-tests programs-for-tests
+.PHONY: unit base-tests
 check:
 	$(Q)$(PYTHON) tools/check.py --arch $(ARCH)
 
@@ -18,7 +18,7 @@ unit: base-tests
 	$(Q)$(if $(wildcard tests/unit/test_*.py),$(PYTEST) -q tests/unit)
 
 base-tests: $(BASE_TESTS)
-	$(Q)$(BASE_TESTS)
+	$(Q)timeout 120 $(BASE_TESTS)
 
 $(BASE_TESTS): $(BASE_OBJS)
 	$(say) HOSTLD $@

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // cmdline.h: the kernel command line, read as Linux reads it.
 //
-// Words are separated by blanks; blanks inside double quotes do not separate. key="a b" and "key=a
-// b" lose their quotes; quotes elsewhere stay. In keys, '-' and '_' are the same. Words behind a
-// lone
-// `--` belong to init.
+// Words are separated by blanks; blanks inside double quotes do not separate. Quotes around a whole
+// word or a whole value are dropped, quotes elsewhere stay. In keys, '-' and '_' are the same.
+// Words behind a lone `--` belong to init.
 #pragma once
 
 #include "base/types.h"

@@ -67,6 +67,16 @@ void ktest_fail(struct ktest *t, const char *file, int line, const char *format,
 // Prints a "# ..." line.
 void ktest_log(struct ktest *t, const char *format, ...) __printf(2, 3);
 
+// The next number of a reproducible sequence (SplitMix64); *state is any seed.
+static inline __wraps u64 ktest_random(u64 *state)
+{
+	u64 x = *state += 0x9e3779b97f4a7c15ull;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+	return x ^ x >> 31;
+}
+
 #define KTEST_AT ktest_ctx, __FILE_NAME__, __LINE__
 // Operands may be integers of any type, enums or pointers. Equality is decided after both are
 // extended to 64 bits by their own signedness; order in the type of the first operand.

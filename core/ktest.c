@@ -7,15 +7,19 @@
 #include "core/thread.h"
 #include "core/time.h"
 
-#include "base/string.h"
+#include "base/fmt.h"
 
 extern const struct ktest_case *const __ktests_start[];
 extern const struct ktest_case *const __ktests_end[];
 
+// One write a line: whatever else goes to the consoles comes before or after it.
 static void print_line(const char *line)
 {
-	console_write(line, strlen(line));
-	console_write("\n", 1);
+	static char buf[512];
+	int len = scnprintf(buf, sizeof(buf) - 1, "%s", line);
+
+	buf[len++] = '\n';
+	console_write(buf, (size_t)len);
 }
 
 void ktest_run_if_asked(void)

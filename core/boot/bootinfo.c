@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 // bootinfo.c: what the doors tell about the machine, and the clean memory map made of it. Privileged; immutable after boot.
 #include "core/bootinfo.h"
+#include "core/boot/bootmem.h"
 #include "core/panic.h"
 
 #include "base/sort.h"
 
 struct bootinfo bootinfo;
-
-// Room for the kernel and the initramfs, which the doors' maps may not tell apart.
-constexpr u32 RANGES_MAX = BOOTMEM_MAX + 2;
 
 // Of two types for the same memory the one with the higher strength wins.
 static u32 strength(enum bootmem_type type)
@@ -47,51 +45,57 @@ static int compare_u64(const void *a, const void *b, void *)
 	return x < y ? -1 : x > y;
 }
 
-// Appends to the finished map, joined to the last range if it can be.
-static void emit(u64 start, u64 end, enum bootmem_type type)
+static const struct bootmem *strongest_at(const struct bootmem *ranges, u32 n, u64 addr)
 {
-	struct bootmem *last = bootinfo.nmem ? &bootinfo.mem[bootinfo.nmem - 1] : nullptr;
-
-	if (last && last->type == type && last->base + last->len == start)
-		last->len = end - last->base;
-	else
-		bootinfo_add_mem(start, end - start, type);
-}
-
-void bootinfo_finish(void)
-{
-	static struct bootmem ranges[RANGES_MAX];
-	static u64 edges[2 * RANGES_MAX];
-	u32 n = bootinfo.nmem, nedges = 0;
+	const struct bootmem *best = nullptr;
 
 	for (u32 i = 0; i < n; i++)
-		ranges[i] = bootinfo.mem[i];
-	if (bootinfo.kernel_size) // the map of the door may call it reserved: then that stands
-		ranges[n++] = (struct bootmem){bootinfo.kernel_phys.addr, bootinfo.kernel_size, BOOTMEM_KERNEL};
-	if (bootinfo.initrd_len)
-		ranges[n++] = (struct bootmem){bootinfo.initrd.addr, bootinfo.initrd_len, BOOTMEM_INITRD};
+		if (ranges[i].base <= addr && addr - ranges[i].base < ranges[i].len &&
+		    (!best || strength(ranges[i].type) > strength(best->type)))
+			best = &ranges[i];
+	return best;
+}
+
+u32 bootmem_resolve(const struct bootmem *ranges, u32 n, struct bootmem *out, u32 max, bool *truncated)
+{
+	static u64 edges[2 * BOOTMEM_RANGES_MAX]; // boot CPU only
+	u32 nedges = 0, nout = 0;
+
+	assert(n <= BOOTMEM_RANGES_MAX);
 	for (u32 i = 0; i < n; i++) {
 		edges[nedges++] = ranges[i].base;
 		edges[nedges++] = ranges[i].base + ranges[i].len;
 	}
 	sort(edges, nedges, sizeof(edges[0]), compare_u64, nullptr);
-
-	// Between two neighbouring edges every range either covers all or nothing.
-	bootinfo.nmem = 0;
+	// Between two neighbouring edges every range covers either all or nothing.
 	for (u32 e = 0; e + 1 < nedges; e++) {
-		const struct bootmem *best = nullptr;
+		u64 start = edges[e], end = edges[e + 1];
+		const struct bootmem *best = start < end ? strongest_at(ranges, n, start) : nullptr;
 
-		if (edges[e] == edges[e + 1])
+		if (!best)
 			continue;
-		for (u32 i = 0; i < n; i++) {
-			const struct bootmem *r = &ranges[i];
-
-			if (r->base <= edges[e] && edges[e] - r->base < r->len &&
-			    (!best || strength(r->type) > strength(best->type)))
-				best = r;
+		if (nout && out[nout - 1].type == best->type && out[nout - 1].base + out[nout - 1].len == start) {
+			out[nout - 1].len += end - start;
+		} else if (nout < max) {
+			out[nout++] = (struct bootmem){start, end - start, best->type};
+		} else {
+			*truncated = true;
+			break;
 		}
-		if (best)
-			emit(edges[e], edges[e + 1], best->type);
 	}
-	assert(bootinfo.nmem <= BOOTMEM_MAX);
+	return nout;
+}
+
+void bootinfo_finish(void)
+{
+	static struct bootmem ranges[BOOTMEM_RANGES_MAX];
+	u32 n = bootinfo.nmem;
+
+	for (u32 i = 0; i < n; i++)
+		ranges[i] = bootinfo.mem[i];
+	if (bootinfo.kernel_size)
+		ranges[n++] = (struct bootmem){bootinfo.kernel_phys.addr, bootinfo.kernel_size, BOOTMEM_KERNEL};
+	if (bootinfo.initrd_len)
+		ranges[n++] = (struct bootmem){bootinfo.initrd.addr, bootinfo.initrd_len, BOOTMEM_INITRD};
+	bootinfo.nmem = bootmem_resolve(ranges, n, bootinfo.mem, BOOTMEM_MAX, &bootinfo.mem_truncated);
 }

@@ -305,7 +305,10 @@ void kvlog(enum log_level level, const char *fmt, va_list args)
 	if (len && text[len - 1] == '\n')
 		len--;
 	if (!log_enter(&flags, &locked)) {
-		put_aside(level, now, text, len);
+		if (load_once(&in_panic)) // nobody may come to fetch it
+			put_line(now, text, len);
+		else
+			put_aside(level, now, text, len);
 		return;
 	}
 	fetch_aside();

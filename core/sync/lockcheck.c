@@ -81,8 +81,9 @@ static __cold __noinline void violation(const char *what, const void *lock, enum
 {
 	char here[64], there[64], text[256];
 
+	preempt_disable();
 	if (READ_ONCE(off) || this_cpu_read(reporting))
-		return;
+		goto out;
 	this_cpu_write(reporting, 1);
 	symbol_name(ip, here, sizeof(here));
 	if (other_what)
@@ -97,6 +98,8 @@ static __cold __noinline void violation(const char *what, const void *lock, enum
 		panic("%s", text);
 	}
 	this_cpu_write(reporting, 0);
+out:
+	preempt_enable_no_resched();
 }
 
 static void check_order(const void *lock, enum lock_class cls, uintptr_t ip, bool nested, const void *held,
@@ -155,12 +158,14 @@ static void release_spin(const void *lock, enum lock_class cls, uintptr_t ip)
 
 static void check_sleeping(const void *lock, enum lock_class cls, bool nested, uintptr_t ip, const struct thread *t)
 {
+	preempt_disable(); // or the stack would be another CPU's after the first look
 	const struct held_stack *s = stack_here();
 
 	if (in_interrupt())
 		violation("may sleep, in an interrupt", lock, cls, ip, nullptr, LOCK_none, 0);
 	else if (s->n)
 		violation("may sleep", lock, cls, ip, "under spinlock", s->held[s->n - 1].cls, s->held[s->n - 1].ip);
+	preempt_enable();
 	for (u32 i = 0; i < t->nheld; i++)
 		check_order(lock, cls, ip, nested, t->held[i].lock, (enum lock_class)t->held[i].cls, t->held[i].ip);
 }

@@ -31,6 +31,8 @@ enum page_flags : u16 {
 	PAGE_TABLE = 1 << 5,
 };
 
+struct vm_object;
+
 // One for each physical page. 32 bytes.
 struct page {
 	u32 refs;	       // atomic; who brings it to 0 frees the page
@@ -44,6 +46,7 @@ struct page {
 			u32 slab_free; // 1 + index of the first free object, 0: none
 			u32 slab_used; // objects that are not in the slab
 		};
+		struct vm_object *object; // page cache: whose; nullptr once it was taken out
 		struct {		// page tables
 			u32 table_lock; // raw spinlock word guarding the entries
 			u16 table_used; // present entries

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// space.c: address spaces of programs: their life from creation to the last page given back.
+//
+// Purpose. A vm_space is what the threads of a process see of memory: areas (start, end, rights, what stands behind), and page tables filled
+// in on demand. It has two roots ("views") over the same tables: in the program view the lower half is user-accessible, in the elevated
+// view it is supervisor memory. Both hold the kernel's half.
+//
+// States. Created empty; alive while users > 0; the last vm_space_put unloads it from every CPU, unmaps everything and frees it.
+//
+// Locks, outer to inner:
+//   space->lock (vm_space, sleeping): areas and all counters. Faults, madvise's discarding and remote access hold it for reading, whatever
+//     changes areas for writing. A fork holds the parent's for writing.
+//   object->areas_lock (vm_areas): which areas map an object, and those areas' ranges. Truncation holds it over all of them.
+//   object->lock (page_cache): the tree of an object's pages. Lookups are RCU.
+//   a table's lock in its struct page (page_table): the entries of that table. Two at once: fork (parent, then child), mremap.
+// Cross-CPU calls for TLBs are made with areas_lock and table locks held; nobody takes those with interrupts off.
+//
+// Counting. An entry that maps a page holds one reference of it (of the head, for large ones), but for entries of the shared page of zeroes.
+// An object's tree holds one. A page that is no longer mapped is let go only after all TLBs dropped it (struct gather).
+//
+// Lifetime of tables: see table.c. Files: fault.c (pages appear), map.c (areas change), fork.c, remap.c, advise.c, access.c (debuggers,
+// futex keys), object.c (page cache), tlb.c (CPUs).
+//
+// Failure. -ENOMEM leaves things as they were, or partly done where Linux leaves them so (mprotect, madvise).
+#include "base/string.h"
+#include "core/log.h"
+#include "core/mm/mm.h"
+#include "core/personality.h"
+#include "core/slab.h"
+
+static struct slab_cache space_cache;
+static atomic_u64 next_id = ATOMIC_INIT(1);
+
+void vm_init(void)
+{
+	arch_mmu_init_cpu();
+	kmap_init();
+	rwlock_init(&kernel_space.lock, LOCK_vm_space);
+	spin_lock_init(&kernel_space.root_lock, LOCK_page_table);
+	refcount_set(&kernel_space.users, 1);
+	arch_root_load(kernel_space.root[0], 0, false);
+	arch_tlb_flush_everything();
+	page_init_high();
+
+	slab_cache_init(&space_cache, "vm_space", sizeof(struct vm_space), 64);
+	area_init();
+	object_init();
+	zero_page = page_alloc(0, OWNER_PROGRAM, ALLOC_ZERO);
+	if (!zero_page)
+		panic("Not enough memory for the page of zeroes");
+	log_info("memory: %llu MiB managed, %llu MiB free%s", page_array_len >> (20 - PAGE_SHIFT),
+		 page_free_count() >> (20 - PAGE_SHIFT), arch_mmu_has_ids ? ", address-space ids" : "");
+}
+
+void vm_init_cpu(void)
+{
+	arch_root_load(kernel_space.root[0], 0, false);
+	arch_mmu_init_cpu();
+}
+
+// What a space is without areas and roots; the plain fields from template, when there is one.
+static struct vm_space *space_alloc(const struct vm_space *template)
+{
+	struct vm_space *s = slab_alloc(&space_cache);
+
+	if (!s)
+		return nullptr;
+	if (template)
+		*s = *template;
+	else
+		memset(s, 0, sizeof(*s));
+	refcount_set(&s->users, 1);
+	rwlock_init(&s->lock, LOCK_vm_space);
+	spin_lock_init(&s->root_lock, LOCK_page_table);
+	s->areas.node = nullptr;
+	s->last_hit = nullptr;
+	s->nareas = 0;
+	s->gap_top = s->gap_seen = 0;
+	s->total_pages = s->data_pages = s->stack_pages = s->exec_pages = s->locked_pages = s->shared_pages = 0;
+	atomic_init(&s->rss_anon, 0);
+	atomic_init(&s->rss_file, 0);
+	s->rss_peak = 0;
+	atomic_init(&s->active_cpus, 0);
+	atomic_init(&s->tlb_gen, 1);
+	atomic_init(&s->table_pages, 0);
+	s->id = __atomic_fetch_add(&next_id.v, 1, __ATOMIC_RELAXED);
+	s->personality = nullptr;
+	s->root[0] = s->root[1] = phys(0);
+	if (!pt_roots_alloc(s)) {
+		slab_free(&space_cache, s);
+		return nullptr;
+	}
+	return s;
+}
+
+struct vm_space *vm_space_create(void)
+{
+	struct vm_space *s = space_alloc(nullptr);
+
+	if (s) {
+		s->mmap_base = align_down(USER_TOP / 3 * 2, PAGE_SIZE);
+		s->pages_mapped_limit = s->data_limit = ~0ull;
+		s->stack_limit = 8 * MiB;
+		s->dumpable = true;
+	}
+	return s;
+}
+
+struct vm_space *space_create_like(const struct vm_space *parent)
+{
+	struct vm_space *s = space_alloc(parent);
+
+	if (s && s->exe)
+		personality->file_get(s->exe);
+	return s;
+}
+
+// All areas leave, then their tables. alone: nobody else uses the space, no CPU has it loaded.
+static void unmap_all_locked(struct vm_space *s, bool alone)
+{
+	struct gather g;
+	struct vm_area *a, *next;
+	struct vm_area *first = rb_entry_or_null(rb_first(&s->areas), struct vm_area, node);
+
+	// Objects' walkers must be out of the tables before these go.
+	for (a = first; a; a = vm_area_following(a)) {
+		if (!a->object)
+			continue;
+		spin_lock(&a->object->areas_lock);
+		list_del_init(&a->object_link);
+		spin_unlock(&a->object->areas_lock);
+	}
+	gather_init(&g, s);
+	g.no_tlb = alone;
+	u64 run = first ? first->start : 0; // start of areas that lie close together: their tables go at once
+
+	for (a = first; a; a = next) {
+		next = vm_area_following(a);
+		bool whole = zap_range(&g, a->start, a->end, ZAP_ALL);
+
+		// Only an edge inside a large page can fail, and the neighbour's part goes as well: take it whole.
+		if (!whole)
+			zap_range(&g, align_down(a->start, HUGE_SIZE), align_up(a->end, HUGE_SIZE), ZAP_ALL);
+		if (next && next->start - a->end < HUGE_SIZE)
+			continue;
+		free_tables(&g, run, a->end, 0, next ? next->start : ~0ull);
+		run = next ? next->start : 0;
+	}
+	gather_flush(&g);
+	while ((a = rb_entry_or_null(s->areas.node, struct vm_area, node))) {
+		area_remove(a);
+		area_free(a);
+	}
+	s->last_hit = nullptr;
+	s->gap_top = s->gap_seen = 0;
+}
+
+void vm_space_unmap_all(struct vm_space *s)
+{
+	write_lock(&s->lock);
+	unmap_all_locked(s, false);
+	write_unlock(&s->lock);
+}
+
+void vm_space_put(struct vm_space *s)
+{
+	if (!refcount_dec_and_test(&s->users))
+		return;
+	assert(s != &kernel_space);
+	tlb_space_retire(s);
+	unmap_all_locked(s, true);
+	pt_roots_free(s);
+	assert(!s->nareas && !s->total_pages);
+	assert(!atomic_load(&s->rss_anon) && !atomic_load(&s->rss_file) && !atomic_load(&s->table_pages));
+	if (s->exe)
+		personality->file_put(s->exe);
+	if (s->personality && personality->space_free)
+		personality->space_free(s->personality);
+	slab_free(&space_cache, s);
+}

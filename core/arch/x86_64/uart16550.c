@@ -131,18 +131,20 @@ static bool holding_empty(struct serial_port *p)
 	return reg_read(p, UART_LSR) & LSR_HOLDING_EMPTY;
 }
 
-static void holding_wait(struct serial_port *p)
+// False: the device takes nothing; what it was to be given is dropped.
+static bool holding_wait(struct serial_port *p)
 {
 	for (u32 i = 0; i < POLL_MAX; i++) {
 		if (holding_empty(p)) {
 			p->stuck = false;
-			return;
+			return true;
 		}
 		if (p->stuck) // it was waited for in vain once already
-			return;
+			return false;
 		cpu_pause();
 	}
 	p->stuck = true;
+	return false;
 }
 
 static void byte_out(struct serial_port *p, u8 byte)
@@ -177,12 +179,17 @@ struct sync_out {
 	u32 credit; // bytes the device takes before its status must be read again
 };
 
+static bool sync_ready(struct sync_out *s)
+{
+	if (!s->credit && holding_wait(s->port))
+		s->credit = s->port->depth;
+	return s->credit;
+}
+
 static void sync_byte(struct sync_out *s, u8 byte)
 {
-	if (!s->credit) {
-		holding_wait(s->port);
-		s->credit = s->port->depth;
-	}
+	if (!sync_ready(s))
+		return;
 	s->credit--;
 	byte_out(s->port, byte);
 }
@@ -194,7 +201,7 @@ void serial_write_sync(struct serial_port *p, const char *text, size_t len)
 	bool locked = port_lock_sync(p);
 	u8 byte;
 
-	while (p->tty_midline && ring_get(&p->tx, &byte)) {
+	while (p->tty_midline && sync_ready(&s) && ring_get(&p->tx, &byte)) {
 		sync_byte(&s, byte);
 		p->tty_midline = byte != '\n';
 	}

@@ -329,6 +329,9 @@ class Guest:
         wait = max(0.0, min(ends) - time.monotonic()) if ends else None
         ready, _, _ = select.select(watched, [], [], wait)
         if self.output in ready:
+            # A guest that speaks was loaded: nobody opens these files again, and none will be left
+            # behind should we be killed.
+            shutil.rmtree(self.folder, ignore_errors=True)
             return os.read(self.output, 1 << 16) or None, extra in ready
         if not ready and self.deadline is not None and time.monotonic() >= self.deadline:
             raise VmTimeout("the time is up")

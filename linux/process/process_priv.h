@@ -84,7 +84,7 @@ void process_zap_others_locked(struct process *p);	      // exec: every task but
 bool signal_wanted(struct task *t);			      // is there a reason for exit_to_user? signal lock or own thread
 void signal_recalc(struct task *t);
 void signal_handle(struct trap_frame *f, bool in_syscall); // exit_to_user
-void signal_exec_reset(struct process *p);
+void signal_exec_reset(struct process *p, struct sighand *fresh); // fresh (or nullptr) takes the place of the actions
 int signal_dequeue_locked(struct task *t, sigset_t blocked, struct siginfo *info); // 0: none
 bool signal_default_ignores(int sig);
 bool signal_default_stops(int sig);

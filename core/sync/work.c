@@ -6,31 +6,28 @@
 // again, which may be freed by then; `running` is compared, never followed.
 //
 // All workers are equal. An idle worker takes itself off the list of idle ones, or is taken off by who wakes it; last come, first
-// woken: its stack is the warmest. There is one worker a CPU, at least 2 and at most 8, so work that sleeps holds others up only when
-// as many sleep at once; work that waits for other work has to be made another way.
+// woken: its stack is the warmest. Work that sleeps holds other work up only when as many sleep at once as there are workers; work that
+// waits for other work has to be made another way.
 #include "core/work.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/panic.h"
-#include "core/smp.h"
 #include "core/thread.h"
 #include "core/wait.h"
 
 #include "base/fmt.h"
 
-constexpr u32 WORKERS_MIN = 2;
-constexpr u32 WORKERS_MAX = 8;
+constexpr u32 WORKERS = 4;
 
 static struct worker {
 	struct thread *thread; // immutable once started
 	struct work *running;  // queue_lock
 	struct list idle_link; // queue_lock; in `idle` while it may sleep
-} workers[WORKERS_MAX];
+} workers[WORKERS];
 
 static spinlock_t queue_lock = SPINLOCK_INIT(LOCK_work_queue);
 static struct list queue = LIST_INIT(queue);   // queue_lock
 static struct list idle = LIST_INIT(idle);     // queue_lock
-static u32 nworkers;			       // immutable once started
 static struct wait_queue flushers = WAIT_QUEUE_INIT(flushers);
 
 void work_init(struct work *w, void (*fn)(struct work *))
@@ -62,7 +59,7 @@ bool work_queue(struct work *w)
 // queue_lock held.
 static bool is_running(const struct work *w)
 {
-	for (u32 i = 0; i < nworkers; i++)
+	for (u32 i = 0; i < WORKERS; i++)
 		if (workers[i].running == w)
 			return true;
 	return false;
@@ -126,7 +123,7 @@ static bool is_done(const struct work *w)
 
 void work_flush(struct work *w)
 {
-	assert(nworkers);
+	assert(workers[0].thread);
 	wait_event(&flushers, is_done(w));
 }
 
@@ -172,9 +169,7 @@ void delayed_work_cancel(struct delayed_work *w)
 
 void work_init_all(void)
 {
-	u32 n = clamp(smp_ncpus, WORKERS_MIN, WORKERS_MAX);
-
-	for (u32 i = 0; i < n; i++) {
+	for (u32 i = 0; i < WORKERS; i++) {
 		char name[16];
 
 		scnprintf(name, sizeof(name), "worker/%u", i);
@@ -183,7 +178,6 @@ void work_init_all(void)
 		if (!workers[i].thread)
 			panic("no memory for the threads of deferred work");
 	}
-	nworkers = n;
-	for (u32 i = 0; i < n; i++)
+	for (u32 i = 0; i < WORKERS; i++)
 		thread_start(workers[i].thread);
 }

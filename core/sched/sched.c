@@ -86,12 +86,27 @@ static void fold_resched(void)
 	this_cpu_write(preempt_count, this_cpu_read(preempt_count) & ~PREEMPT_NO_RESCHED);
 }
 
+// A grace period may wait for this CPU, which has not switched for a while: if the interrupted code held preemption off it is asked
+// to switch as soon as it no longer does. Interrupt context.
+static void rcu_hurry(void)
+{
+	if (likely(!this_cpu_read(rcu_wanted)))
+		return;
+	if (!(this_cpu_read(preempt_count) & (PREEMPT_IRQ - 1))) {
+		rcu_quiescent();
+	} else {
+		atomic_or(&current()->work, WORK_RESCHED);
+		fold_resched();
+	}
+}
+
 // The kick arrived (interrupt context): somebody set WORK_RESCHED in the running thread.
 void sched_kicked(void);
 void sched_kicked(void)
 {
 	if (atomic_load(&current()->work) & WORK_RESCHED)
 		fold_resched();
+	rcu_hurry();
 }
 
 void rq_resched(struct run_queue *rq)
@@ -404,11 +419,11 @@ void sched_tick(void)
 			rq->nice_ns += TICK_NS;
 		else
 			rq->user_ns += TICK_NS;
-		rcu_quiescent();
 	} else if (t != rq->idle) {
 		t->system_ticks++;
 		rq->system_ns += TICK_NS;
 	}
+	rcu_hurry();
 	spin_lock(&rq->lock);
 	rq_update(rq);
 	if (t->policy == POLICY_RR && t->se.queued) {

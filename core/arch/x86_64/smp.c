@@ -15,7 +15,6 @@
 #include "core/slab.h"
 #include "core/time.h"
 #include "core/vm.h"
-#include <arch/mmu.h>
 
 u32 smp_ncpus = 1;
 u32 smp_ncpus_found = 1;
@@ -120,8 +119,7 @@ static atomic_u32 started;
 	cpu_tables_load(cpu, starting_stacks);
 	this_cpu_write(cpu_current, idle);
 	this_cpu_write(cpu_kstack_top, idle->kstack_top);
-	vm_space_activate(nullptr, VIEW_PROGRAM); // off the trampoline's root
-	arch_mmu_init_cpu();
+	vm_init_cpu(); // off the trampoline's root
 	cpu_controls_init();
 	fpu_init_cpu();
 	elevate_init_cpu();

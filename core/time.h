@@ -17,7 +17,7 @@ struct clock_page {
 	u32 seq;
 	u32 mode; // 0: make the system call; 1: x86 TSC; 2: arm64 virtual counter
 	u64 cycles_last;
-	u64 mult; // ns = base + ((cycles - cycles_last) * mult) >> shift
+	u64 mult; // ns = base + ((cycles - cycles_last) * mult >> shift); the product is 128 bits wide
 	u32 shift;
 	u32 pad;
 	u64 monotonic_base_ns;

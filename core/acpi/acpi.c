@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // acpi.c: finds the ACPI tables and keeps them mapped. Privileged.
 //
-// Everything here is immutable after acpi_init(), which runs once on the boot CPU; the tables' bytes are checked by base/acpi.h
-// before anybody sees them. Firmware that gives none, or bad ones, costs features, not the boot.
+// Everything here is immutable after acpi_init(), which runs once on the boot CPU; the tables'
+// bytes are checked by base/acpi.h before anybody sees them. Firmware that gives none, or bad ones,
+// costs features, not the boot (acpi=off shows what is left).
 #include "core/acpi.h"
 
 #include "base/acpi.h"
 #include "base/string.h"
 #include "core/bootinfo.h"
+#include "core/cmdline.h"
 #include "core/log.h"
 #include "core/page.h"
 #include "core/slab.h"
@@ -94,7 +96,8 @@ static const struct acpi_rsdp *rsdp_find(void)
 
 void acpi_init(void)
 {
-	const struct acpi_rsdp *rsdp = rsdp_find();
+	const char *option = cmdline_value("acpi");
+	const struct acpi_rsdp *rsdp = option && strcmp(option, "off") == 0 ? nullptr : rsdp_find();
 	const struct acpi_header *root = rsdp ? root_find(rsdp) : nullptr;
 
 	if (!root) {

@@ -9,7 +9,13 @@
 #include "core/slab.h"
 
 // PCI Express 6.0, 7.7.1 and 7.7.2: offsets in the capability
-enum msi_reg : u32 { MSI_CONTROL = 2, MSI_ADDRESS = 4, MSI_DATA_32 = 8, MSI_ADDRESS_HIGH = 8, MSI_DATA_64 = 12 };
+enum msi_reg : u32 {
+	MSI_CONTROL = 2,
+	MSI_ADDRESS = 4,
+	MSI_DATA_32 = 8,
+	MSI_ADDRESS_HIGH = 8,
+	MSI_DATA_64 = 12
+};
 enum msix_reg : u32 { MSIX_CONTROL = 2, MSIX_TABLE = 4 };
 constexpr u32 MSI_ENABLE = 1 << 0, MSI_COUNT = 7 << 4, MSI_64_BIT = 1 << 7;
 constexpr u32 MSIX_ENABLE = 1 << 15, MSIX_MASK_ALL = 1 << 14;
@@ -18,10 +24,12 @@ constexpr u32 ENTRY_WORDS = 4, ENTRY_CONTROL = 3, ENTRY_MASKED = 1;
 
 static void intx_off(struct pci_device *d)
 {
-	pci_config_write(d, PCI_COMMAND, 2, pci_config_read(d, PCI_COMMAND, 2) | PCI_COMMAND_NO_INTX);
+	pci_config_write(d, PCI_COMMAND, 2,
+			 pci_config_read(d, PCI_COMMAND, 2) | PCI_COMMAND_NO_INTX);
 }
 
-int pci_msi_set(struct pci_device *d, u32 cpu, irq_handler_t fn, void *arg, const char *name, u32 *handle)
+int pci_msi_set(struct pci_device *d, u32 cpu, irq_handler_t fn, void *arg, const char *name,
+		u32 *handle)
 {
 	u64 address;
 	u32 data;
@@ -78,7 +86,8 @@ int pci_msix_enable(struct pci_device *d)
 	return 0;
 }
 
-int pci_msix_set(struct pci_device *d, u32 entry, u32 cpu, irq_handler_t fn, void *arg, const char *name, u32 *handle)
+int pci_msix_set(struct pci_device *d, u32 entry, u32 cpu, irq_handler_t fn, void *arg,
+		 const char *name, u32 *handle)
 {
 	struct pci_function *f = pci_function_of(d);
 	u64 address;

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-// pci.c: finds the functions on the PCI Express buses and gives access to their configuration space. Privileged.
+// pci.c: finds the functions on the PCI Express buses and gives access to their configuration
+// space. Privileged.
 //
-// Configuration space lies in memory where the MCFG table says (ECAM); without one, the platform's ports reach the first 256
-// bytes of bus 0's hierarchy. Firmware has numbered buses and assigned addresses; we follow its bridges, so that only buses which
-// exist are mapped and read, and refuse to enable what it left without addresses.
+// Configuration space lies in memory where the MCFG table says (ECAM); without one, the platform's
+// ports reach the first 256 bytes of bus 0's hierarchy. Firmware has numbered buses and assigned
+// addresses; we follow its bridges, so that only buses which exist are mapped and read, and refuse
+// to enable what it left without addresses.
 //
-// The list of functions is made once by pci_init (initcall level 2) and never changes, so walking it takes no lock. pci_lock
-// (LOCK_pci) guards the port window and sequences of configuration accesses that belong together. What a single function's
-// registers mean is between its driver and the device; struct pci_device.driver says who that is.
+// The list of functions is made once by pci_init (initcall level 2) and never changes, so walking
+// it takes no lock. pci_lock (LOCK_pci) guards the port window and sequences of configuration
+// accesses that belong together. What a single function's registers mean is between its driver and
+// the device; struct pci_device.driver says who that is.
 #include "core/pci/pci_priv.h"
 
 #include "base/acpi.h"
@@ -33,7 +36,7 @@ static struct list functions = LIST_INIT(functions); // immutable after pci_init
 // One hierarchy while it is walked.
 struct walk {
 	u16 segment;
-	u64 ecam;	    // physical, of bus 0; 0: by ports
+	u64 ecam; // physical, of bus 0; 0: by ports
 	u32 last_bus;
 	BITMAP_DECLARE(todo, BUSES); // found, not yet read
 	BITMAP_DECLARE(seen, BUSES); // found ever: a loop of bad bridges ends
@@ -43,12 +46,13 @@ u32 pci_config_read(const struct pci_device *d, u32 offset, u32 size)
 {
 	const struct pci_function *f = pci_function_of(d);
 
-	assert((size == 1 || size == 2 || size == 4) && offset % size == 0 && offset < FUNCTION_BYTES);
+	assert((size == 1 || size == 2 || size == 4) && offset % size == 0 &&
+	       offset < FUNCTION_BYTES);
 	if (f->ecam) {
 		const volatile void *p = f->ecam + offset;
-		return size == 1 ? *(const volatile u8 *)p :
-		       size == 2 ? *(const volatile u16 *)p :
-				   *(const volatile u32 *)p;
+		return size == 1   ? *(const volatile u8 *)p
+		       : size == 2 ? *(const volatile u16 *)p
+				   : *(const volatile u32 *)p;
 	}
 	if (offset >= 256)
 		return ~0u >> (32 - 8 * size);
@@ -63,7 +67,8 @@ void pci_config_write(const struct pci_device *d, u32 offset, u32 size, u32 valu
 {
 	const struct pci_function *f = pci_function_of(d);
 
-	assert((size == 1 || size == 2 || size == 4) && offset % size == 0 && offset < FUNCTION_BYTES);
+	assert((size == 1 || size == 2 || size == 4) && offset % size == 0 &&
+	       offset < FUNCTION_BYTES);
 	if (f->ecam) {
 		volatile void *p = f->ecam + offset;
 		if (size == 1)
@@ -120,14 +125,16 @@ static u32 bar_probe(struct pci_device *d, u32 offset)
 static u32 bar_read(struct pci_device *d, u32 i)
 {
 	struct pci_bar *b = &d->bar[i];
-	u32 offset = PCI_BAR0 + 4 * i, low = pci_config_read(d, offset, 4), mask = bar_probe(d, offset);
+	u32 offset = PCI_BAR0 + 4 * i, low = pci_config_read(d, offset, 4),
+	    mask = bar_probe(d, offset);
 
 	if (!mask || mask == ~0u)
 		return 1;
 	if (low & 1) {
 		b->io = true;
 		b->base = low & ~3u;
-		b->len = (u16)-(u16)(mask & ~3u); // the upper half of an I/O BAR may be fixed at zero
+		b->len = (u16) -
+			 (u16)(mask & ~3u); // the upper half of an I/O BAR may be fixed at zero
 		return 1;
 	}
 	b->prefetch = low & 8;
@@ -152,7 +159,8 @@ static void bars_read(struct pci_device *d)
 	if (!n)
 		return;
 	if (command & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY))
-		pci_config_write(d, PCI_COMMAND, 2, command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
+		pci_config_write(d, PCI_COMMAND, 2,
+				 command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
 	for (u32 i = 0; i < n;)
 		i += bar_read(d, i);
 	if (command & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY))
@@ -168,7 +176,8 @@ int pci_enable(struct pci_device *d, bool bus_master)
 		if (!b->len)
 			continue;
 		if (!b->base) {
-			log_warn("pci: %02x:%02x.%u: firmware gave BAR %u no address", d->bus, d->slot, d->function, i);
+			log_warn("pci: %02x:%02x.%u: firmware gave BAR %u no address", d->bus,
+				 d->slot, d->function, i);
 			return -ENODEV;
 		}
 		command |= b->io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
@@ -196,7 +205,7 @@ static void function_describe(struct pci_device *d)
 	u32 class = pci_config_read(d, PCI_REVISION, 4);
 
 	d->device = (u16)pci_config_read(d, PCI_DEVICE, 2);
-	d->revision = (u8)class;
+	d->revision = (u8) class;
 	d->prog_if = (u8)(class >> 8);
 	d->subclass = (u8)(class >> 16);
 	d->class_code = (u8)(class >> 24);
@@ -214,10 +223,14 @@ static void function_describe(struct pci_device *d)
 }
 
 // Reads one function. Returns whether it exists, and in *multi whether its slot has more.
-static bool function_read(struct walk *w, volatile u8 *bus_ecam, u32 bus, u32 slot, u32 function, bool *multi)
+static bool function_read(struct walk *w, volatile u8 *bus_ecam, u32 bus, u32 slot, u32 function,
+			  bool *multi)
 {
 	struct pci_function probe = {
-		.dev = { .segment = w->segment, .bus = (u8)bus, .slot = (u8)slot, .function = (u8)function },
+		.dev = {.segment = w->segment,
+			.bus = (u8)bus,
+			.slot = (u8)slot,
+			.function = (u8)function},
 		.ecam = bus_ecam ? bus_ecam + (slot << 15 | function << 12) : nullptr,
 	};
 
@@ -236,14 +249,15 @@ static bool function_read(struct walk *w, volatile u8 *bus_ecam, u32 bus, u32 sl
 
 	function_describe(d);
 	list_add_tail(&functions, &d->link);
-	log_debug("pci: %04x:%02x:%02x.%u %04x:%04x class %02x%02x", d->segment, d->bus, d->slot, d->function,
-		  d->vendor, d->device, d->class_code, d->subclass);
+	log_debug("pci: %04x:%02x:%02x.%u %04x:%04x class %02x%02x", d->segment, d->bus, d->slot,
+		  d->function, d->vendor, d->device, d->class_code, d->subclass);
 	if (d->header != 1)
 		return true;
 	u32 behind = pci_config_read(d, PCI_SECONDARY_BUS, 1);
 
 	if (!behind || behind > w->last_bus)
-		log_warn("pci: %02x:%02x.%u: firmware did not number the bus behind this bridge", bus, slot, function);
+		log_warn("pci: %02x:%02x.%u: firmware did not number the bus behind this bridge",
+			 bus, slot, function);
 	else if (!bitmap_test_and_set(w->seen, behind))
 		bitmap_set(w->todo, behind);
 	return true;
@@ -271,7 +285,7 @@ static void bus_read(struct walk *w, u32 bus)
 
 static void hierarchy_walk(u16 segment, u64 ecam, u32 first_bus, u32 last_bus)
 {
-	struct walk w = { .segment = segment, .ecam = ecam, .last_bus = last_bus };
+	struct walk w = {.segment = segment, .ecam = ecam, .last_bus = last_bus};
 
 	bitmap_set(w.todo, first_bus);
 	bitmap_set(w.seen, first_bus);

@@ -27,8 +27,8 @@ constexpr u8 PCI_CAP_MSI = 0x05, PCI_CAP_PCIE = 0x10, PCI_CAP_MSIX = 0x11;
 
 struct pci_function {
 	struct pci_device dev;
-	volatile u8 *ecam;	    // its 4 KiB of configuration space; nullptr: by ports. Immutable
-	volatile u32 *msix_table;   // mapped by pci_msix_enable; the driver's
+	volatile u8 *ecam;	  // its 4 KiB of configuration space; nullptr: by ports. Immutable
+	volatile u32 *msix_table; // mapped by pci_msix_enable; the driver's
 };
 
 static inline struct pci_function *pci_function_of(const struct pci_device *d)

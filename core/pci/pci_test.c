@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// pci_test.c: what enumeration found is consistent, and on machines with PCI there is a host bridge. Privileged.
+// pci_test.c: what enumeration found is consistent, and on machines with PCI there is a host
+// bridge. Privileged.
 #include "base/acpi.h"
 #include "base/ktest.h"
 #include "core/acpi.h"
@@ -33,8 +34,8 @@ KTEST(pci, functions_are_sane)
 			EXPECT_EQ(b->base % b->len, 0);
 		}
 		for (struct pci_device *e = pci_next(d); e; e = pci_next(e))
-			EXPECT_FALSE(e->segment == d->segment && e->bus == d->bus && e->slot == d->slot &&
-				     e->function == d->function);
+			EXPECT_FALSE(e->segment == d->segment && e->bus == d->bus &&
+				     e->slot == d->slot && e->function == d->function);
 	}
 }
 
@@ -42,7 +43,8 @@ KTEST(pci, capabilities_end)
 {
 	for (struct pci_device *d = pci_next(nullptr); d; d = pci_next(d)) {
 		u32 n = 0;
-		for (u32 at = pci_find_capability(d, PCI_CAP_MSIX, 0); at; at = pci_find_capability(d, PCI_CAP_MSIX, at))
+		for (u32 at = pci_find_capability(d, PCI_CAP_MSIX, 0); at;
+		     at = pci_find_capability(d, PCI_CAP_MSIX, at))
 			n++;
 		EXPECT_LE(n, 1);
 		EXPECT_EQ(pci_find_capability(d, 0xfe, 0), 0);

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: MIT
-// clock.c: the system's clocks on x86-64, their calibration, and the deadline of the per-CPU timer. Privileged.
+// clock.c: the system's clocks on x86-64, their calibration, and the deadline of the per-CPU timer.
+// Privileged.
 //
-// Monotonic time is the TSC scaled by constants that time_init() finds and nothing changes afterwards, so reading it takes no lock
-// and no sequence counter: lfence, rdtsc, one multiplication. It never goes backwards: on one CPU because the TSC does not and
-// the scale is fixed, between CPUs because the TSCs were compared when the CPU started (clock_sync_*) and the read is ordered.
+// Monotonic time is the TSC scaled by constants that time_init() finds and nothing changes
+// afterwards, so reading it takes no lock and no sequence counter: lfence, rdtsc, one
+// multiplication. It never goes backwards: on one CPU because the TSC does not and the scale is
+// fixed, between CPUs because the TSCs were compared when the CPU started (clock_sync_*) and the
+// read is ordered.
 //
-// When the TSC is not fit (its rate may change, CPUs disagree, it could not be measured, or clocksource=hpet) the HPET is the
-// clock, for programs by system call. That can also be found out while a CPU starts; the change happens then, before any program
-// runs, to a time that no CPU has seen yet.
+// When the TSC is not fit (its rate may change, CPUs disagree, it could not be measured, or
+// clocksource=hpet) the HPET is the clock, for programs by system call. That can also be found out
+// while a CPU starts; the change happens then, before any program runs, to a time that no CPU has
+// seen yet.
 //
-// Calibration: the TSC and a reference (HPET, ACPI timer or PIT) are read together at SAMPLES moments over 8 ms. Pairs of samples
-// half of that apart are the trials; base/clockscale.h refuses those during whose reads this (virtual) CPU was away. The same
-// samples measure the local APIC's timer, so there is no second wait.
+// Calibration: the TSC and a reference (HPET, ACPI timer or PIT) are read together at SAMPLES
+// moments over 8 ms. Pairs of samples half of that apart are the trials; base/clockscale.h refuses
+// those during whose reads this (virtual) CPU was away. The same samples measure the local APIC's
+// timer, so there is no second wait.
 //
-// Realtime is monotonic time plus an offset, one 64-bit word. clock_lock (LOCK_clock) is for its writers; readers load the word.
+// Realtime is monotonic time plus an offset, one 64-bit word. clock_lock (LOCK_clock) is for its
+// writers; readers load the word.
 #include "base/atomic.h"
 #include "base/clockscale.h"
 #include "base/errno.h"
@@ -63,7 +69,8 @@ static __always_inline u64 tsc_ns(u64 cycles)
 
 static __noinline u64 hpet_ns(void)
 {
-	return clock.hpet_base_ns + mul_u64_shr(hpet_read() - clock.hpet_start, clock.hpet_mult, SCALE_SHIFT);
+	return clock.hpet_base_ns +
+	       mul_u64_shr(hpet_read() - clock.hpet_start, clock.hpet_mult, SCALE_SHIFT);
 }
 
 u64 clock_monotonic_ns(void)
@@ -152,7 +159,9 @@ void arch_timer_program(u64 expires_ns)
 	if (!lapic_timer_is_deadline())
 		lapic_timer_after_ns(delta);
 	else // a year fits in the multiplication; later than that it comes early
-		lapic_timer_at_tsc(cycles + mul_u64_shr(min(delta, 1ull << 54), clock.cycles_mult, SCALE_SHIFT) + 1);
+		lapic_timer_at_tsc(
+			cycles +
+			mul_u64_shr(min(delta, 1ull << 54), clock.cycles_mult, SCALE_SHIFT) + 1);
 }
 
 // ---- calibration ----
@@ -164,7 +173,7 @@ struct sample {
 
 static void sample_take(struct sample *s, const struct clock_reference *ref)
 {
-	*s = (struct sample){ .latency = ~0ull };
+	*s = (struct sample){.latency = ~0ull};
 	for (u32 i = 0; i < 3; i++) { // the quickest of three
 		u64 before = rdtsc_ordered();
 		u64 value = ref->read();
@@ -203,7 +212,8 @@ static void samples_take(struct sample *s, const struct clock_reference *ref, u6
 	lapic_timer_stop();
 }
 
-static int tsc_estimate(const struct sample *s, const struct clock_reference *ref, struct clock_estimate *e)
+static int tsc_estimate(const struct sample *s, const struct clock_reference *ref,
+			struct clock_estimate *e)
 {
 	struct clock_trial trials[TRIALS];
 
@@ -218,7 +228,8 @@ static int tsc_estimate(const struct sample *s, const struct clock_reference *re
 	return clock_estimate_hz(trials, TRIALS, ref->hz, TOLERANCE_PPM, e);
 }
 
-// The TSC's rate in terms of the local APIC's timer, as if that ran at LAPIC_NOMINAL_HZ, says by how much it does not.
+// The TSC's rate in terms of the local APIC's timer, as if that ran at LAPIC_NOMINAL_HZ, says by
+// how much it does not.
 static u64 lapic_hz_from(const struct sample *s, u64 tsc_hz)
 {
 	struct clock_trial trials[TRIALS];
@@ -234,15 +245,17 @@ static u64 lapic_hz_from(const struct sample *s, u64 tsc_hz)
 	}
 	if (clock_estimate_hz(trials, TRIALS, LAPIC_NOMINAL_HZ, TOLERANCE_PPM, &e) == 0)
 		return mul_div_u64(LAPIC_NOMINAL_HZ, tsc_hz, e.hz);
-	// Disturbed throughout. The longest stretch is the best that is left; the timer's handler looks at the clock anyway.
+	// Disturbed throughout. The longest stretch is the best that is left; the timer's handler
+	// looks at the clock anyway.
 	u64 cycles = s[SAMPLES - 1].lapic_tsc - s[0].lapic_tsc;
 	u64 counts = s[0].lapic - s[SAMPLES - 1].lapic;
 
 	return cycles && counts ? mul_div_u64(counts, tsc_hz, cycles) : 0;
 }
 
-// A rate that is a whole number of MHz to within what was measured (one tick of the reference a trial, and at most 5 ppm)
-// is taken to be that: it is how rates are made, and exact where the TSC is computed.
+// A rate that is a whole number of MHz to within what was measured (one tick of the reference a
+// trial, and at most 5 ppm) is taken to be that: it is how rates are made, and exact where the TSC
+// is computed.
 static u64 hz_round(u64 hz, u64 ref_ticks)
 {
 	u64 whole = (hz + 500000) / 1000000 * 1000000;
@@ -270,7 +283,8 @@ struct calibration {
 	bool tsc_good;	      // the trials agreed, or the CPU says so itself
 };
 
-// The measured rate, or the stated one where the two do not contradict each other: a statement is exact when it is right.
+// The measured rate, or the stated one where the two do not contradict each other: a statement is
+// exact when it is right.
 static u64 hz_choose(u64 measured, u64 stated)
 {
 	u64 diff = measured > stated ? measured - stated : stated - measured;
@@ -286,20 +300,20 @@ static u64 hz_choose(u64 measured, u64 stated)
 static struct calibration calibrate(u64 stated_hz)
 {
 	struct clock_reference ref;
-	struct clock_estimate e = { 0 };
+	struct clock_estimate e = {0};
 	struct sample s[SAMPLES];
 	int err = -EAGAIN;
 
 	if (!reference_find(&ref)) {
 		log_warn("clock: no HPET, ACPI timer or PIT to measure by");
-		return (struct calibration){ .tsc_hz = stated_hz, .tsc_good = stated_hz };
+		return (struct calibration){.tsc_hz = stated_hz, .tsc_good = stated_hz};
 	}
 	for (u32 i = 0; i < SESSIONS_MAX && err; i++) {
 		samples_take(s, &ref, stated_hz ? SAMPLE_STEP_SHORT_NS : SAMPLE_STEP_NS);
 		err = tsc_estimate(s, &ref, &e);
 	}
 	u64 trial_ticks = (s[SAMPLES - 1].reference - s[TRIALS - 1].reference) & ref.mask;
-	struct calibration c = { .tsc_good = !err || stated_hz };
+	struct calibration c = {.tsc_good = !err || stated_hz};
 
 	c.tsc_hz = hz_choose(err ? 0 : hz_round(e.hz, trial_ticks), stated_hz);
 	if (!c.tsc_hz && trial_ticks) // good enough for timers, not for a clock
@@ -307,8 +321,8 @@ static struct calibration calibrate(u64 stated_hz)
 	if (c.tsc_hz && !lapic_timer_is_deadline() && lapic_present())
 		c.lapic_hz = lapic_hz_from(s, c.tsc_hz);
 	log_info("clock: TSC %llu.%03llu MHz %s %s (%u trials, %u ppm apart)", c.tsc_hz / 1000000,
-		 c.tsc_hz / 1000 % 1000, stated_hz ? "as stated, checked by" : "by", ref.name, e.used,
-		 e.spread_ppm);
+		 c.tsc_hz / 1000 % 1000, stated_hz ? "as stated, checked by" : "by", ref.name,
+		 e.used, e.spread_ppm);
 	return c;
 }
 
@@ -368,7 +382,8 @@ void time_init(void)
 		hpet_take_over(0);
 		log_notice("clock: the TSC is not used (%s), but the HPET", objection);
 	} else if (objection) {
-		log_warn("clock: the TSC is not fit (%s), and there is no HPET to take instead", objection);
+		log_warn("clock: the TSC is not fit (%s), and there is no HPET to take instead",
+			 objection);
 	}
 	if (lapic_present() && !lapic_timer_is_deadline()) {
 		if (!c.lapic_hz) {
@@ -392,8 +407,8 @@ void time_init(void)
 
 // ---- comparing the TSCs of two CPUs ----
 //
-// Both take turns at random under a tiny lock; whoever reads less than the other read before it has found the TSCs apart. One CPU
-// starts at a time, so there is one pair.
+// Both take turns at random under a tiny lock; whoever reads less than the other read before it has
+// found the TSCs apart. One CPU starts at a time, so there is one pair.
 
 constexpr u32 SYNC_ROUNDS = 1000;
 constexpr u64 SYNC_PATIENCE_CYCLES = 20000000; // about 10 ms for the partner to show up
@@ -425,7 +440,8 @@ void clock_sync_source(void)
 {
 	u32 expected = 1;
 
-	if (!atomic_load(&sync.target_ready) || !atomic_try_cmpxchg(&sync.target_ready, &expected, 0))
+	if (!atomic_load(&sync.target_ready) ||
+	    !atomic_try_cmpxchg(&sync.target_ready, &expected, 0))
 		return;
 	sync_rounds();
 	atomic_store_release(&sync.source_done, 1);
@@ -441,7 +457,8 @@ static u64 sync_target(void)
 	atomic_store_release(&sync.target_ready, 1);
 	while (atomic_load_acquire(&sync.target_ready)) {
 		u32 expected = 1;
-		if (rdtsc() - start > SYNC_PATIENCE_CYCLES && atomic_try_cmpxchg(&sync.target_ready, &expected, 0))
+		if (rdtsc() - start > SYNC_PATIENCE_CYCLES &&
+		    atomic_try_cmpxchg(&sync.target_ready, &expected, 0))
 			return 0; // nobody compares with us
 		cpu_pause();
 	}
@@ -463,10 +480,12 @@ void time_init_cpu(void)
 	if (!worst)
 		return;
 	if (!clock.hpet_hz) {
-		log_err("clock: the CPUs' TSCs are %llu cycles apart, and there is no HPET to take instead", worst);
+		log_err("clock: the CPUs' TSCs are %llu cycles apart, and there is no HPET to take instead",
+			worst);
 		return;
 	}
-	// The boot CPU, whose clock counts, may be ahead by worst; give it ten milliseconds on top to be overtaken.
+	// The boot CPU, whose clock counts, may be ahead by worst; give it ten milliseconds on top
+	// to be overtaken.
 	hpet_take_over(tsc_ns(max(now, clock.cycles_start) + worst) + 10 * NSEC_PER_MSEC);
 	irqflags_t flags = spin_lock_irqsave(&clock_lock);
 

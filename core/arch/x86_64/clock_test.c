@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// clock_test.c: the clock never goes backwards on or between CPUs, agrees with the HPET, and timers fire in time. Privileged.
+// clock_test.c: the clock never goes backwards on or between CPUs, agrees with the HPET, and timers
+// fire in time. Privileged.
 #include "base/clockscale.h"
 #include "base/ktest.h"
 #include "core/arch/x86_64/apic.h"
@@ -82,7 +83,8 @@ KTEST(clock, page_gives_the_same_time)
 	for (u32 i = 0; i < 1000; i++) {
 		u64 before = clock_monotonic_ns();
 		u64 cycles = rdtsc_ordered() - p->cycles_last;
-		u64 between = p->monotonic_base_ns + (u64)((unsigned __int128)cycles * p->mult >> p->shift);
+		u64 between = p->monotonic_base_ns +
+			      (u64)((unsigned __int128)cycles * p->mult >> p->shift);
 		ASSERT_GE(between, before);
 		ASSERT_LE(between, clock_monotonic_ns());
 	}
@@ -107,7 +109,8 @@ static u64 timer_lateness_ns(u64 delay_ns)
 
 	timer_init(&tt.timer, test_timer_fired);
 	timer_start(&tt.timer, expires);
-	for (u64 end = expires + NSEC_PER_SEC; clock_monotonic_ns() < end && !load_acquire(&tt.fired_ns);)
+	for (u64 end = expires + NSEC_PER_SEC;
+	     clock_monotonic_ns() < end && !load_acquire(&tt.fired_ns);)
 		cpu_pause();
 	timer_cancel_sync(&tt.timer);
 	return tt.fired_ns >= expires ? tt.fired_ns - expires : ~0ull; // ~0: too early or never
@@ -136,7 +139,8 @@ KTEST(clock, timer_never_early)
 		EXPECT_LT(timer_lateness_ns(delay), NSEC_PER_SEC);
 }
 
-// The TSC's rate was measured over milliseconds; over a longer time it must still agree with the reference.
+// The TSC's rate was measured over milliseconds; over a longer time it must still agree with the
+// reference.
 KTEST(clock, agrees_with_reference)
 {
 	if (!hpet_hz())

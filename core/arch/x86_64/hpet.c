@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // hpet.c: the high-precision event timer's counter (IA-PC HPET specification 1.0a). Privileged.
 //
-// Only the low half of the main counter is read: one slow device access instead of three, and narrow devices need no code of their
-// own. hpet_read() widens it by what it remembers.
+// Only the low half of the main counter is read: one slow device access instead of three, and
+// narrow devices need no code of their own. hpet_read() widens it by what it remembers.
 #include "base/acpi.h"
 #include "base/atomic.h"
 #include "core/acpi.h"
@@ -31,7 +31,8 @@ u64 hpet_read(void)
 {
 	assert(registers);
 	u64 base = atomic_load(&seen);
-	// The distance to a value at most half a period old (or, racing with another CPU, a little ahead) is exact as s32.
+	// The distance to a value at most half a period old (or, racing with another CPU, a little
+	// ahead) is exact as s32.
 	s32 distance = (s32)((u32)hpet_read_low() - (u32)base);
 	u64 now = base + (u64)(s64)distance;
 
@@ -50,7 +51,8 @@ bool hpet_init(struct clock_reference *ref)
 	u32 len;
 	const struct acpi_hpet *table = acpi_table("HPET", 0, &len);
 
-	if (!table || len < sizeof(*table) || table->base.space != ACPI_SPACE_MEMORY || !table->base.address)
+	if (!table || len < sizeof(*table) || table->base.space != ACPI_SPACE_MEMORY ||
+	    !table->base.address)
 		return false;
 	volatile u8 *regs = mmio_map(phys(table->base.address), PAGE_SIZE);
 

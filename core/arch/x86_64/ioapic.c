@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // ioapic.c: I/O APICs: from interrupt lines (GSIs) to vectors of a CPU. Privileged.
 //
-// The list of controllers and overrides is immutable after ioapic_init. The index/data register pair and the routes are guarded
-// by the irq lock of irq.c, which callers hold.
+// The list of controllers and overrides is immutable after ioapic_init. The index/data register
+// pair and the routes are guarded by the irq lock of irq.c, which callers hold.
 #include "base/acpi.h"
 #include "base/errno.h"
 #include "core/acpi.h"
@@ -61,7 +61,8 @@ static void ioapic_add(u64 addr, u32 gsi_base)
 	struct ioapic *a = &ioapics[nioapics];
 
 	if (nioapics == IOAPICS_MAX) {
-		log_warn("ioapic: more than %u controllers; the one at %#llx is not used", IOAPICS_MAX, addr);
+		log_warn("ioapic: more than %u controllers; the one at %#llx is not used",
+			 IOAPICS_MAX, addr);
 		return;
 	}
 	a->registers = mmio_map(phys(addr), PAGE_SIZE);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// irq.c: device interrupts: vectors of each CPU, lines, messages (MSI), and the handlers behind them. Privileged.
+// irq.c: device interrupts: vectors of each CPU, lines, messages (MSI), and the handlers behind
+// them. Privileged.
 //
-// Each CPU has its own table of vectors, so a machine has room for CPUs x 192 interrupts. A slot points to a struct irq_desc,
-// which has one or (lines only) several handlers.
+// Each CPU has its own table of vectors, so a machine has room for CPUs x 192 interrupts. A slot
+// points to a struct irq_desc, which has one or (lines only) several handlers.
 //
-// Locks: irq_lock (LOCK_irq) guards slots, handler lists and routes while they change. irq_dispatch reads slots and lists without
-// it: entries are published with release and freed after an RCU grace period, which no CPU can pass inside a handler.
-// Removing therefore sleeps, and when it returns no handler runs any more.
+// Locks: irq_lock (LOCK_irq) guards slots, handler lists and routes while they change. irq_dispatch
+// reads slots and lists without it: entries are published with release and freed after an RCU grace
+// period, which no CPU can pass inside a handler. Removing therefore sleeps, and when it returns no
+// handler runs any more.
 #include "base/err.h"
 #include "base/list.h"
 #include "core/arch/x86_64/apic.h"
@@ -42,7 +44,8 @@ constexpr u32 VECTOR_ALLOC_FIRST = 0x30; // the masked 8259s can still send spur
 constexpr u32 VECTOR_INT80 = 0x80;	 // programs may raise it where the IDT lets them
 constexpr u32 MSI_IDS = 255;		 // destinations of eight bits; 0xff is everybody
 
-static DEFINE_PERCPU(struct irq_desc *, irq_vectors[VECTOR_COUNT]); // irq_lock; read under RCU by the CPU itself
+static DEFINE_PERCPU(struct irq_desc *,
+		     irq_vectors[VECTOR_COUNT]); // irq_lock; read under RCU by the CPU itself
 
 static spinlock_t irq_lock = SPINLOCK_INIT(LOCK_irq);
 static struct list irq_descs = LIST_INIT(irq_descs); // irq_lock
@@ -60,7 +63,8 @@ void irq_dispatch(u32 vector)
 			a->fn(a->arg);
 		random_add_timing();
 	} else if (atomic_fetch_add(&strays, 1) == 0) {
-		log_warn("irq: vector %#x on CPU %u belongs to nobody (said once)", vector, this_cpu_id());
+		log_warn("irq: vector %#x on CPU %u belongs to nobody (said once)", vector,
+			 this_cpu_id());
 	}
 	lapic_eoi();
 }
@@ -100,7 +104,7 @@ static struct irq_desc *desc_create(irq_handler_t fn, void *arg, const char *nam
 		kfree(a);
 		return nullptr;
 	}
-	*a = (struct irq_action){ .fn = fn, .arg = arg };
+	*a = (struct irq_action){.fn = fn, .arg = arg};
 	d->actions = a;
 	d->name = name;
 	return d;
@@ -159,7 +163,8 @@ int irq_line_add(u32 line, bool isa, irq_handler_t fn, void *arg, const char *na
 	} else {
 		err = vector_take_locked(fresh, cpu);
 		if (!err) {
-			err = ioapic_route((u32)gsi, smp_hw_id(cpu), fresh->vector, level, active_low);
+			err = ioapic_route((u32)gsi, smp_hw_id(cpu), fresh->vector, level,
+					   active_low);
 			if (err)
 				vector_release_locked(fresh);
 			else
@@ -255,7 +260,8 @@ void irq_msi_free(u32 handle)
 
 	rcu_store(d->actions, nullptr);
 	spin_unlock_irqrestore(&irq_lock, flags);
-	// The slot stays taken meanwhile, so that a message still under way cannot reach the vector's next owner.
+	// The slot stays taken meanwhile, so that a message still under way cannot reach the
+	// vector's next owner.
 	rcu_synchronize();
 	flags = spin_lock_irqsave(&irq_lock);
 	vector_release_locked(d);
@@ -274,7 +280,7 @@ bool irq_info_get(u32 index, struct irq_info *out)
 	list_for_each_entry(d, &irq_descs, link) {
 		if (index--)
 			continue;
-		*out = (struct irq_info){ .name = d->name, .chip = d->chip, .number = d->number };
+		*out = (struct irq_info){.name = d->name, .chip = d->chip, .number = d->number};
 		for (u32 i = 0; i < CPU_MAX; i++)
 			out->counts[i] = READ_ONCE(d->counts[i]);
 		found = true;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// lapic.c: the local APIC of each CPU (xAPIC and x2APIC): end of interrupt, messages to other CPUs, timer. Privileged.
+// lapic.c: the local APIC of each CPU (xAPIC and x2APIC): end of interrupt, messages to other CPUs,
+// timer. Privileged.
 //
-// Registers are those of Intel SDM 3A chapter 11, numbered by their offset in the xAPIC page; in x2APIC mode register r is MSR
-// 0x800 + r/16. Each CPU touches its own registers only, with interrupts off where two writes belong together, so there is no
-// lock. What lapic_init_bsp and lapic_timer_set_hz decide is immutable from then on.
+// Registers are those of Intel SDM 3A chapter 11, numbered by their offset in the xAPIC page; in
+// x2APIC mode register r is MSR 0x800 + r/16. Each CPU touches its own registers only, with
+// interrupts off where two writes belong together, so there is no lock. What lapic_init_bsp and
+// lapic_timer_set_hz decide is immutable from then on.
 #include "core/arch/x86_64/apic.h"
 
 #include "base/acpi.h"
@@ -92,8 +94,8 @@ u32 lapic_id(void)
 	return cpuid(1, 0).ebx >> 24;
 }
 
-// x2APIC where firmware chose it, where ids demand it, and under hypervisors, which make its registers cheaper. On bare hardware
-// it otherwise wants interrupt remapping, so xAPIC stays.
+// x2APIC where firmware chose it, where ids demand it, and under hypervisors, which make its
+// registers cheaper. On bare hardware it otherwise wants interrupt remapping, so xAPIC stays.
 static bool want_x2apic(u64 base, bool hypervisor)
 {
 	if (base & APIC_BASE_X2)
@@ -140,8 +142,8 @@ void lapic_init_bsp(void)
 			panic("no memory to map the local APIC");
 	}
 	enable_this_cpu();
-	log_info("apic: %s, boot CPU has id %u, timer %s", lapic_x2 ? "x2APIC" : "xAPIC", lapic_id(),
-		 deadline_timer ? "by TSC deadline" : "one-shot");
+	log_info("apic: %s, boot CPU has id %u, timer %s", lapic_x2 ? "x2APIC" : "xAPIC",
+		 lapic_id(), deadline_timer ? "by TSC deadline" : "one-shot");
 }
 
 void lapic_init_ap(void)
@@ -163,7 +165,8 @@ static void icr_send(u32 apic_id, u32 low)
 	if (!lapic_present())
 		return;
 	if (lapic_x2) {
-		// The MSR write is not ordered after earlier stores by itself, and the receiver must see them.
+		// The MSR write is not ordered after earlier stores by itself, and the receiver
+		// must see them.
 		__asm__ volatile("mfence; lfence" ::: "memory");
 		wrmsr(MSR_X2APIC + REG_ICR / 16, (u64)apic_id << 32 | low);
 		return;

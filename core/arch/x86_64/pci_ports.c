@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// pci_ports.c: PCI configuration space through ports 0xcf8 and 0xcfc (PCI 3.0, 3.2.2.3.2). Privileged.
+// pci_ports.c: PCI configuration space through ports 0xcf8 and 0xcfc (PCI 3.0, 3.2.2.3.2).
+// Privileged.
 #include <arch/pci.h>
 
 #include "core/arch/x86_64/x86.h"
@@ -18,7 +19,8 @@ bool arch_pci_config_present(void)
 static u16 config_select(u8 bus, u8 slot, u8 function, u32 offset)
 {
 	assert(offset < 256);
-	outl(CONFIG_ADDRESS, CONFIG_ENABLE | (u32)bus << 16 | (u32)slot << 11 | (u32)function << 8 | (offset & 0xfc));
+	outl(CONFIG_ADDRESS, CONFIG_ENABLE | (u32)bus << 16 | (u32)slot << 11 | (u32)function << 8 |
+				     (offset & 0xfc));
 	return (u16)(CONFIG_DATA + (offset & 3));
 }
 

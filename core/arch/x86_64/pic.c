@@ -5,8 +5,9 @@
 constexpr u16 PIC1 = 0x20;
 constexpr u16 PIC2 = 0xa0;
 
-// They are given vectors of their own first: a masked 8259 can still deliver a spurious interrupt, which must not look like a
-// CPU exception. Both its spurious vectors (7 of each) lie among those of devices, where irq_dispatch drops strangers.
+// They are given vectors of their own first: a masked 8259 can still deliver a spurious interrupt,
+// which must not look like a CPU exception. Both its spurious vectors (7 of each) lie among those
+// of devices, where irq_dispatch drops strangers.
 void pic_mask_all(void)
 {
 	outb(PIC1, 0x11); // ICW1: initialise, ICW4 follows

@@ -54,7 +54,8 @@ bool pit_init(struct clock_reference *ref)
 	outb(PIT_COMMAND, 0xb4);
 	outb(PIT_CHANNEL_2, 0);
 	outb(PIT_CHANNEL_2, 0);
-	*ref = (struct clock_reference){ .name = "pit", .hz = PIT_HZ, .mask = 0xffff, .read = pit_read };
+	*ref = (struct clock_reference){
+		.name = "pit", .hz = PIT_HZ, .mask = 0xffff, .read = pit_read};
 	u64 first = pit_read();
 
 	for (u32 i = 0; i < 100; i++) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // power.c: turns the machine off and starts it again. Privileged.
 //
-// Both work from any context, after a panic too: they read tables that were mapped at boot, take no lock and wait for nothing
-// without a bound. Power off is ACPI's state S5, whose numbers stand in AML; we find the package by its bytes instead of running an
-// interpreter here. Restart tries, in order, what firmware names, the chipset's reset register, the keyboard controller, and a
-// triple fault, which no machine survives.
+// Both work from any context, after a panic too: they read tables that were mapped at boot, take no
+// lock and wait for nothing without a bound. Power off is ACPI's state S5, whose numbers stand in
+// AML; we find the package by its bytes instead of running an interpreter here. Restart tries, in
+// order, what firmware names, the chipset's reset register, the keyboard controller, and a triple
+// fault, which no machine survives.
 #include "base/acpi.h"
 #include "core/acpi.h"
 #include "core/arch/x86_64/clock.h"
@@ -40,10 +41,10 @@ static struct {
 static struct power_reg reg_from(const struct acpi_gas *gas)
 {
 	if (gas->address && gas->space == ACPI_SPACE_IO && gas->address <= 0xffff)
-		return (struct power_reg){ .port = (u16)gas->address };
+		return (struct power_reg){.port = (u16)gas->address};
 	if (gas->address && gas->space == ACPI_SPACE_MEMORY)
-		return (struct power_reg){ .registers = mmio_map(phys(gas->address), 8) };
-	return (struct power_reg){ 0 };
+		return (struct power_reg){.registers = mmio_map(phys(gas->address), 8)};
+	return (struct power_reg){0};
 }
 
 static void reg_write8(const struct power_reg *r, u8 value)
@@ -56,7 +57,8 @@ static void reg_write8(const struct power_reg *r, u8 value)
 
 static u16 pm1_port(u32 old, const struct acpi_gas *extended)
 {
-	if (extended && extended->space == ACPI_SPACE_IO && extended->address && extended->address <= 0xffff)
+	if (extended && extended->space == ACPI_SPACE_IO && extended->address &&
+	    extended->address <= 0xffff)
 		return (u16)extended->address;
 	return old <= 0xffff ? (u16)old : 0;
 }
@@ -100,7 +102,8 @@ static void power_init(void)
 }
 INITCALL(2, power_init);
 
-// Hands power management from firmware to us where that has not happened: PM1 may ignore writes before.
+// Hands power management from firmware to us where that has not happened: PM1 may ignore writes
+// before.
 static void acpi_mode_enable(void)
 {
 	if (!power.smi_command || !power.acpi_enable || inw(power.pm1a) & PM1_SCI_ENABLED)
@@ -113,12 +116,14 @@ static void acpi_mode_enable(void)
 static void pm1_sleep(u16 port, u8 type)
 {
 	if (port)
-		outw(port, (inw(port) & ~(PM1_SLEEP_TYPE | PM1_SLEEP)) | (u16)(type << 10) | PM1_SLEEP);
+		outw(port,
+		     (inw(port) & ~(PM1_SLEEP_TYPE | PM1_SLEEP)) | (u16)(type << 10) | PM1_SLEEP);
 }
 
 void power_off(void)
 {
-	if (power.s5 && (power.sleep.port || power.sleep.registers) && (power.reduced || !power.pm1a)) {
+	if (power.s5 && (power.sleep.port || power.sleep.registers) &&
+	    (power.reduced || !power.pm1a)) {
 		reg_write8(&power.sleep, (u8)(power.s5_a << 2) | SLEEP_CONTROL_ENABLE);
 	} else if (power.s5 && power.pm1a) {
 		acpi_mode_enable();
@@ -156,7 +161,7 @@ void power_restart(void)
 	static const struct {
 		u16 limit;
 		u64 base;
-	} __packed no_idt = { 0, 0 };
+	} __packed no_idt = {0, 0};
 
 	__asm__ volatile("cli; lidt %0; int3" ::"m"(no_idt));
 }

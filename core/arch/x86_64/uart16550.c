@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
 // uart16550.c: the serial ports of PCs (16550A at the four COM addresses). Privileged.
 //
-// Life of a port: serial_early_init probes it, without interrupts, locks that could be held, or memory, and gives it to the log
-// if console= says so. serial_port_attach (a terminal) claims its interrupt and turns receiving on.
+// Life of a port: serial_early_init probes it, without interrupts, locks that could be held, or
+// memory, and gives it to the log if console= says so. serial_port_attach (a terminal) claims its
+// interrupt and turns receiving on.
 //
-// The transmitter. Bytes go into the device while its holding register is empty, 16 at a time when it has FIFOs; a device that
-// is always ready, as virtual ones are, thus costs one status read for 16 bytes and no interrupt. What it does not take waits
-// in the ring, and the transmit interrupt is on exactly while the ring holds something. The log (serial_write_sync) first sends
-// the ring up to the end of its first line, then its own text on a fresh line, polling: it must come out even when interrupts
-// are off for good.
+// The transmitter. Bytes go into the device while its holding register is empty, 16 at a time when
+// it has FIFOs; a device that is always ready, as virtual ones are, thus costs one status read for
+// 16 bytes and no interrupt. What it does not take waits in the ring, and the transmit interrupt is
+// on exactly while the ring holds something. The log (serial_write_sync) first sends the ring up to
+// the end of its first line, then its own text on a fresh line, polling: it must come out even when
+// interrupts are off for good.
 //
-// Locks: port->lock (LOCK_console, a leaf) guards registers, ring and counters. Callbacks run without it. A log write that cannot
-// have the lock in reasonable time (an NMI came while this CPU held it) goes on without: garbled beats silent. After panic nobody
-// takes it. Every wait for the device is bounded.
+// Locks: port->lock (LOCK_console, a leaf) guards registers, ring and counters. Callbacks run
+// without it. A log write that cannot have the lock in reasonable time (an NMI came while this CPU
+// held it) goes on without: garbled beats silent. After panic nobody takes it. Every wait for the
+// device is bounded.
 #include "base/cmdline.h"
 #include "base/errno.h"
 #include "base/parse.h"
@@ -30,10 +33,10 @@
 
 // National PC16550D data sheet, table II
 enum uart_reg : u16 {
-	UART_DATA = 0,	      // DLAB: divisor, low
-	UART_IER = 1,	      // DLAB: divisor, high
-	UART_IIR = 2,	      // read
-	UART_FCR = 2,	      // write
+	UART_DATA = 0, // DLAB: divisor, low
+	UART_IER = 1,  // DLAB: divisor, high
+	UART_IIR = 2,  // read
+	UART_FCR = 2,  // write
 	UART_LCR = 3,
 	UART_MCR = 4,
 	UART_LSR = 5,
@@ -45,31 +48,32 @@ constexpr u8 IIR_NONE = 1, IIR_FIFO = 0xc0;
 constexpr u8 FCR_ON = 1, FCR_CLEAR = 6, FCR_TRIGGER_8 = 0x80;
 constexpr u8 LCR_BREAK = 0x40, LCR_DLAB = 0x80;
 constexpr u8 MCR_DTR = 1, MCR_RTS = 2, MCR_OUT2 = 8; // OUT2 lets the interrupt through on PCs
-constexpr u8 LSR_DATA = 1, LSR_OVERRUN = 2, LSR_PARITY = 4, LSR_FRAME = 8, LSR_BREAK = 16, LSR_HOLDING_EMPTY = 32,
-	     LSR_ALL_EMPTY = 64;
+constexpr u8 LSR_DATA = 1, LSR_OVERRUN = 2, LSR_PARITY = 4, LSR_FRAME = 8, LSR_BREAK = 16,
+	     LSR_HOLDING_EMPTY = 32, LSR_ALL_EMPTY = 64;
 
-constexpr u32 CLOCK_HZ = 115200;  // after the fixed division by 16
+constexpr u32 CLOCK_HZ = 115200; // after the fixed division by 16
 constexpr u32 FIFO_BYTES = 16;
 constexpr u32 RING_BYTES = 4096;
-constexpr u32 CHUNK_BYTES = 64;	   // sent with interrupts off in one go
-constexpr u32 POLL_MAX = 200000;   // status reads, each about a microsecond on hardware: 16 bytes at 1200 baud take 0.13 s
+constexpr u32 CHUNK_BYTES = 64;	 // sent with interrupts off in one go
+constexpr u32 POLL_MAX = 200000; // status reads, each about a microsecond on hardware: 16 bytes at
+				 // 1200 baud take 0.13 s
 constexpr u32 LOCK_TRIES = 1000000;
 
 struct serial_port {
-	u16 io;	       // immutable
-	u8 irq;	       // ISA line; immutable
-	bool present;  // immutable after early init
-	bool console;  // immutable after early init
-	u8 depth;      // bytes the transmitter takes at once; immutable
+	u16 io;	      // immutable
+	u8 irq;	      // ISA line; immutable
+	bool present; // immutable after early init
+	bool console; // immutable after early init
+	u8 depth;     // bytes the transmitter takes at once; immutable
 	spinlock_t lock;
-	u8 ier;		   // what the register holds; lock
-	u8 lcr;		   // lock
-	bool tty_midline;   // a terminal sent the last byte, and it did not end a line; lock
-	bool stuck;	   // the transmitter never got empty: drop what it does not take; lock
-	bool want_space;   // serial_write fell short; lock
-	bool attached;	   // atomic
-	struct serial_line line; // lock
-	struct serial_info count; // lock
+	u8 ier;		  // what the register holds; lock
+	u8 lcr;		  // lock
+	bool tty_midline; // a terminal sent the last byte, and it did not end a line; lock
+	bool stuck;	  // the transmitter never got empty: drop what it does not take; lock
+	bool want_space;  // serial_write fell short; lock
+	bool attached;	  // atomic
+	struct serial_line line;      // lock
+	struct serial_info count;     // lock
 	const struct serial_ops *ops; // immutable once attached
 	void *ctx;		      // likewise
 	struct ring tx;		      // lock
@@ -82,10 +86,12 @@ static void console_write_1(const char *text, size_t len);
 static void console_write_2(const char *text, size_t len);
 static void console_write_3(const char *text, size_t len);
 
-#define PORT(io_, irq_, name_, write_)                                                       \
-	{                                                                                    \
-		.io = (io_), .irq = (irq_), .lock = SPINLOCK_INIT(LOCK_console),             \
-		.out = { .name = (name_), .write = (write_) },        \
+#define PORT(io_, irq_, name_, write_)                       \
+	{                                                    \
+		.io = (io_),                                 \
+		.irq = (irq_),                               \
+		.lock = SPINLOCK_INIT(LOCK_console),         \
+		.out = {.name = (name_), .write = (write_)}, \
 	}
 static struct serial_port ports[SERIAL_PORTS_MAX] = {
 	PORT(0x3f8, 4, "ttyS0", console_write_0),
@@ -159,7 +165,8 @@ static void tty_byte_out(struct serial_port *p, u8 byte)
 	p->tty_midline = byte != '\n';
 }
 
-// Gives the device what it takes of the ring, without waiting. Leaves the transmit interrupt on while something stays.
+// Gives the device what it takes of the ring, without waiting. Leaves the transmit interrupt on
+// while something stays.
 static void ring_push_locked(struct serial_port *p)
 {
 	u32 left = CHUNK_BYTES;
@@ -196,7 +203,7 @@ static void sync_byte(struct sync_out *s, u8 byte)
 
 void serial_write_sync(struct serial_port *p, const char *text, size_t len)
 {
-	struct sync_out s = { .port = p };
+	struct sync_out s = {.port = p};
 	irqflags_t flags = irq_save();
 	bool locked = port_lock_sync(p);
 	u8 byte;
@@ -222,10 +229,22 @@ void serial_write_sync(struct serial_port *p, const char *text, size_t len)
 		preempt_enable();
 }
 
-static void console_write_0(const char *text, size_t len) { serial_write_sync(&ports[0], text, len); }
-static void console_write_1(const char *text, size_t len) { serial_write_sync(&ports[1], text, len); }
-static void console_write_2(const char *text, size_t len) { serial_write_sync(&ports[2], text, len); }
-static void console_write_3(const char *text, size_t len) { serial_write_sync(&ports[3], text, len); }
+static void console_write_0(const char *text, size_t len)
+{
+	serial_write_sync(&ports[0], text, len);
+}
+static void console_write_1(const char *text, size_t len)
+{
+	serial_write_sync(&ports[1], text, len);
+}
+static void console_write_2(const char *text, size_t len)
+{
+	serial_write_sync(&ports[2], text, len);
+}
+static void console_write_3(const char *text, size_t len)
+{
+	serial_write_sync(&ports[3], text, len);
+}
 
 // ---- terminals ----
 
@@ -329,7 +348,8 @@ static u32 receive_locked(struct serial_port *p, u8 *buf, u32 cap, bool *line_br
 	return n;
 }
 
-// Two ports may share a line, so each asks its own device. Edge-triggered: ends only when the device says that nothing is left.
+// Two ports may share a line, so each asks its own device. Edge-triggered: ends only when the
+// device says that nothing is left.
 static void serial_interrupt(void *arg)
 {
 	struct serial_port *p = arg;
@@ -359,7 +379,8 @@ static void serial_interrupt(void *arg)
 		if (space && p->ops->space)
 			p->ops->space(p->ctx);
 	}
-	// More is pending, but others want the CPU: drop the line and raise it again, for only an edge interrupts.
+	// More is pending, but others want the CPU: drop the line and raise it again, for only an
+	// edge interrupts.
 	spin_lock(&p->lock);
 	reg_write(p, UART_IER, 0);
 	reg_write(p, UART_IER, p->ier);
@@ -400,9 +421,9 @@ static void line_program(struct serial_port *p)
 	u32 divisor = max(div_round_up(CLOCK_HZ - p->line.baud / 2, p->line.baud), 1u);
 
 	p->lcr = (p->line.bits - 5) | (p->line.stop == 2 ? 4 : 0) |
-		 (p->line.parity == SERIAL_PARITY_ODD  ? 0x08 :
-		  p->line.parity == SERIAL_PARITY_EVEN ? 0x18 :
-							 0);
+		 (p->line.parity == SERIAL_PARITY_ODD	 ? 0x08
+		  : p->line.parity == SERIAL_PARITY_EVEN ? 0x18
+							 : 0);
 	reg_write(p, UART_LCR, p->lcr | LCR_DLAB);
 	reg_write(p, UART_DATA, divisor & 0xff);
 	reg_write(p, UART_IER, divisor >> 8);
@@ -455,7 +476,7 @@ static bool port_probe(struct serial_port *p)
 
 static void port_setup(struct serial_port *p, u32 baud)
 {
-	p->line = (struct serial_line){ .baud = baud, .bits = 8, .stop = 1 };
+	p->line = (struct serial_line){.baud = baud, .bits = 8, .stop = 1};
 	ring_init(&p->tx, p->tx_bytes, RING_BYTES);
 	line_program(p);
 	p->ier = 0xff; // unknown: write it
@@ -471,12 +492,13 @@ static bool console_parse(const char *s, size_t len, u32 *n, u32 *baud)
 {
 	u64 value;
 
-	if (len < 5 || memcmp(s, "ttyS", 4) != 0 || s[4] < '0' || s[4] >= '0' + (int)SERIAL_PORTS_MAX ||
-	    (len > 5 && s[5] != ','))
+	if (len < 5 || memcmp(s, "ttyS", 4) != 0 || s[4] < '0' ||
+	    s[4] >= '0' + (int)SERIAL_PORTS_MAX || (len > 5 && s[5] != ','))
 		return false;
 	*n = (u32)(s[4] - '0');
 	*baud = CLOCK_HZ;
-	if (len > 6 && parse_u64_prefix(s + 6, len - 6, 10, &value) && value >= 50 && value <= CLOCK_HZ)
+	if (len > 6 && parse_u64_prefix(s + 6, len - 6, 10, &value) && value >= 50 &&
+	    value <= CLOCK_HZ)
 		*baud = (u32)value;
 	return true;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// x86.h: single x86-64 instructions (ports, MSRs, CPUID, TSC, device registers) as C functions. Privileged.
+// x86.h: single x86-64 instructions (ports, MSRs, CPUID, TSC, device registers) as C functions.
+// Privileged.
 #pragma once
 
 #include "base/compiler.h"
@@ -66,8 +67,8 @@ static __always_inline u64 rdtsc(void)
 	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
 	return (u64)hi << 32 | lo;
 }
-// Read after everything before it in program order has completed: what one CPU read, another cannot undercut after it has seen
-// the first one's later store.
+// Read after everything before it in program order has completed: what one CPU read, another cannot
+// undercut after it has seen the first one's later store.
 static __always_inline u64 rdtsc_ordered(void)
 {
 	u32 lo, hi;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// PCI configuration space without memory-mapped windows (x86-64: ports 0xcf8, 0xcfc). Privileged. Callers: core/pci/.
+// PCI configuration space without memory-mapped windows (x86-64: ports 0xcf8, 0xcfc). Privileged.
+// Callers: core/pci/.
 #pragma once
 #include "base/types.h"
 

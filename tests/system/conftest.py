@@ -28,7 +28,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 import vm  # noqa: E402  pylint: disable=wrong-import-position
 
 ARCH = "x86_64"
-BOOT_TIMEOUT_S = 60.0
+BOOT_TIMEOUT_S = 120.0
 IMAGES = {"busybox": "initrd.cpio", "debian-tools": "debian-tools.cpio"}
 
 

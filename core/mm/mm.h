@@ -186,6 +186,8 @@ static __always_inline pte_t area_rights(const struct vm_area *a, bool write)
 }
 static inline u64 area_index(const struct vm_area *a, u64 addr) { return (addr - a->start + a->offset) >> PAGE_SHIFT; }
 
+int space_populate(struct vm_space *s, u64 start, u64 end, bool write); // access.c; takes the lock
+
 // ---- objects (object.c) ----
 void object_init(void);
 bool object_is_memory(const struct vm_object *o); // its pages are born zero and need no dirty tracking

@@ -63,6 +63,7 @@ int pci_msix_enable(struct pci_device *d)
 		return -ENODEV;
 	if (f->msix_table)
 		return 0;
+	pci_bars_read(d);
 	u32 where = pci_config_read(d, d->cap_msix + MSIX_TABLE, 4);
 	u32 bar = where & 7, offset = where & ~7u, bytes = d->msix_count * ENTRY_WORDS * 4;
 

@@ -31,7 +31,8 @@ constexpr u32 CAPABILITIES_MAX = 48; // as many as fit in 192 bytes
 constexpr u8 CLASS_BRIDGE = 0x06, SUBCLASS_PCI_BRIDGE = 0x04;
 
 spinlock_t pci_lock = SPINLOCK_INIT(LOCK_pci);
-static struct list functions = LIST_INIT(functions); // immutable after pci_init
+static mutex_t bars_lock = MUTEX_INIT(bars_lock, LOCK_module_misc); // pci_function.bars_read
+static struct list functions = LIST_INIT(functions);		    // immutable after pci_init
 
 // One hierarchy while it is walked.
 struct walk {
@@ -149,26 +150,36 @@ static u32 bar_read(struct pci_device *d, u32 i)
 	return 2;
 }
 
-static void bars_read(struct pci_device *d)
+static void bars_read_locked(struct pci_device *d)
 {
 	// A host or ISA bridge would take the memory behind it off the bus.
 	if (d->class_code == CLASS_BRIDGE && d->subclass != SUBCLASS_PCI_BRIDGE)
 		return;
 	u32 n = bar_count(d), command = pci_config_read(d, PCI_COMMAND, 2);
+	u32 decoding = command & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 
-	if (!n)
-		return;
-	if (command & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY))
-		pci_config_write(d, PCI_COMMAND, 2,
-				 command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
+	if (decoding)
+		pci_config_write(d, PCI_COMMAND, 2, command & ~decoding);
 	for (u32 i = 0; i < n;)
 		i += bar_read(d, i);
-	if (command & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY))
+	if (decoding)
 		pci_config_write(d, PCI_COMMAND, 2, command);
+}
+
+void pci_bars_read(struct pci_device *d)
+{
+	struct pci_function *f = pci_function_of(d);
+
+	mutex_lock(&bars_lock);
+	if (!f->bars_read)
+		bars_read_locked(d);
+	f->bars_read = true;
+	mutex_unlock(&bars_lock);
 }
 
 int pci_enable(struct pci_device *d, bool bus_master)
 {
+	pci_bars_read(d);
 	u32 command = pci_config_read(d, PCI_COMMAND, 2);
 
 	for (u32 i = 0; i < 6; i++) {
@@ -191,6 +202,7 @@ int pci_enable(struct pci_device *d, bool bus_master)
 volatile void *pci_map_bar(struct pci_device *d, u32 bar)
 {
 	assert(bar < 6);
+	pci_bars_read(d);
 	const struct pci_bar *b = &d->bar[bar];
 
 	if (b->io || !b->base || !b->len || b->len > 64 * MiB)
@@ -219,7 +231,6 @@ static void function_describe(struct pci_device *d)
 	d->cap_pcie = (u16)pci_find_capability(d, PCI_CAP_PCIE, 0);
 	if (d->cap_msix)
 		d->msix_count = (pci_config_read(d, d->cap_msix + 2, 2) & 0x7ff) + 1;
-	bars_read(d);
 }
 
 // Reads one function. Returns whether it exists, and in *multi whether its slot has more.

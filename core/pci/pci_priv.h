@@ -28,6 +28,7 @@ constexpr u8 PCI_CAP_MSI = 0x05, PCI_CAP_PCIE = 0x10, PCI_CAP_MSIX = 0x11;
 struct pci_function {
 	struct pci_device dev;
 	volatile u8 *ecam;	  // its 4 KiB of configuration space; nullptr: by ports. Immutable
+	bool bars_read;		  // bars_lock
 	volatile u32 *msix_table; // mapped by pci_msix_enable; the driver's
 };
 

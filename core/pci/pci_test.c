@@ -5,6 +5,9 @@
 #include "base/ktest.h"
 #include "core/acpi.h"
 #include "core/pci/pci_priv.h"
+#include "core/smp.h"
+#include "core/time.h"
+#include <arch/cpu.h>
 
 KTEST(pci, host_bridge)
 {
@@ -26,6 +29,7 @@ KTEST(pci, functions_are_sane)
 		EXPECT_EQ(pci_config_read(d, PCI_VENDOR, 2), d->vendor);
 		EXPECT_EQ(pci_config_read(d, PCI_VENDOR, 4), d->vendor | (u32)d->device << 16);
 		EXPECT_NE(d->vendor, 0xffff);
+		pci_bars_read(d);
 		for (u32 i = 0; i < 6; i++) {
 			const struct pci_bar *b = &d->bar[i];
 			if (!b->len)
@@ -49,4 +53,45 @@ KTEST(pci, capabilities_end)
 		EXPECT_LE(n, 1);
 		EXPECT_EQ(pci_find_capability(d, 0xfe, 0), 0);
 	}
+}
+
+// QEMU's teaching device (-device edu) raises an interrupt when told to: all the way from
+// configuration space to the handler.
+constexpr u16 EDU_VENDOR = 0x1234, EDU_DEVICE = 0x11e8;
+enum edu_reg : u32 { EDU_LIVE = 0x04, EDU_RAISE = 0x60, EDU_ACK = 0x64 };
+
+static atomic_u32 edu_interrupts, edu_cpu;
+
+static void edu_interrupt(void *registers)
+{
+	((volatile u32 *)registers)[EDU_ACK / 4] = 1;
+	atomic_store(&edu_cpu, this_cpu_id());
+	(void)atomic_inc_return(&edu_interrupts);
+}
+
+KTEST(pci, message_from_a_device)
+{
+	struct pci_device *d = pci_next(nullptr);
+	u32 cpu = smp_ncpus - 1, handle;
+
+	while (d && (d->vendor != EDU_VENDOR || d->device != EDU_DEVICE))
+		d = pci_next(d);
+	if (!d)
+		ktest_skip("QEMU was not started with -device edu");
+	ASSERT_EQ(pci_enable(d, true), 0);
+	volatile u32 *registers = pci_map_bar(d, 0);
+
+	ASSERT_NOT_NULL((void *)registers);
+	registers[EDU_LIVE / 4] = 0x12345678;
+	ASSERT_EQ(registers[EDU_LIVE / 4], ~0x12345678u);
+	ASSERT_EQ(pci_msi_set(d, cpu, edu_interrupt, (void *)registers, "edu", &handle), 0);
+	for (u32 i = 1; i <= 3; i++) {
+		registers[EDU_RAISE / 4] = 1;
+		for (u64 end = clock_monotonic_ns() + 1000000000;
+		     clock_monotonic_ns() < end && atomic_load(&edu_interrupts) < i;)
+			cpu_relax();
+		EXPECT_EQ(atomic_load(&edu_interrupts), i);
+		EXPECT_EQ(atomic_load(&edu_cpu), cpu);
+	}
+	irq_msi_free(handle);
 }

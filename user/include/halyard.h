@@ -13,20 +13,10 @@
 // They nest by count, per thread: only the outermost pair enters the kernel. An elevated thread may make system calls, take page
 // faults and signals, be preempted and be killed like any other. A child or a new thread begins lowered.
 #pragma once
-#include "../../abi/native.h"
+#include "abi/native.h"
+#include <halyard_arch.h> // halyard_call_(number)
 
 static __thread unsigned halyard_depth_;
-
-static inline long halyard_call_(long nr)
-{
-	long r;
-#if defined(__x86_64__)
-	__asm__ volatile("syscall" : "=a"(r) : "a"(nr) : "rcx", "r11", "memory", "cc");
-#else
-#error "no native calls for this CPU yet"
-#endif
-	return r;
-}
 
 // Elevates this thread: 0, or -EPERM (not granted) or -ENOSYS (not Halyard).
 static inline long halyard_elevate(void)

@@ -2,7 +2,7 @@
 // Elevation of programs, from the inside. Run with halyard.elevate=<path of this program> on the kernel's command line; the argument
 // "refused" checks the opposite in a program without the grant. Prints "ok NAME" a test; exit status 1 at the first failure.
 #define _GNU_SOURCE
-#include "../../user/include/halyard.h"
+#include <halyard.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

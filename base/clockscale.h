@@ -39,7 +39,7 @@ struct clock_trial {
 	u64 delta;     // ticks of the unknown counter between the two reads
 	u64 ref_delta; // ticks of the reference between the two reads
 	u64 latency;   // ticks of the unknown counter that the two double reads themselves took,
-		     // summed: how long we cannot say when exactly the reference was read
+		       // summed: how long we cannot say when exactly the reference was read
 };
 
 struct clock_estimate {

@@ -2,9 +2,9 @@
 // inflate_cli.c: decompresses a file by base/inflate.c, for comparison with other implementations.
 //
 // usage: inflate_cli gzip|raw sink|flat MAX_OUT < input > output
-// Successive gzip members, with zero padding between them, are decompressed one after the other. For each
-// member one line goes to stderr: "member <bytes used> <bytes produced>". Exit status 1 on an error, with
-// "error <errno> <offset> <reason>".
+// Successive gzip members, with zero padding between them, are decompressed one after the other.
+// For each member one line goes to stderr: "member <bytes used> <bytes produced>". Exit status 1 on
+// an error, with "error <errno> <offset> <reason>".
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +47,8 @@ static int unpack(bool gzip, bool flat, const u8 *in, size_t len, u64 max_out,
 	int err;
 
 	if (!flat) {
-		err = (gzip ? gzip_unpack : inflate_raw)(state, in, len, max_out, write_chunk, stdout,
-							 result);
+		err = (gzip ? gzip_unpack : inflate_raw)(state, in, len, max_out, write_chunk,
+							 stdout, result);
 	} else {
 		u8 *out = malloc(max_out ? max_out : 1);
 

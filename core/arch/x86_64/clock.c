@@ -37,9 +37,10 @@
 
 constexpr u32 SCALE_SHIFT = 32;
 constexpr u32 SAMPLES = 16, TRIALS = SAMPLES / 2;
-constexpr u64 SAMPLE_STEP_NS = 500000, SAMPLE_STEP_SHORT_NS = 60000;
-constexpr u32 POLLS_MAX = 1000000; // of a reference that stands still
-constexpr u32 SESSIONS_MAX = 2;
+constexpr u64 STEP_NS = 250000, STEP_COARSE_NS = 500000, STEP_STATED_NS = 60000;
+constexpr u64 COARSE_HZ = 10000000; // references slower than this get the coarse step
+constexpr u32 POLLS_MAX = 1000000;  // of a reference that stands still
+constexpr u32 SESSIONS_MAX = 4;
 constexpr u32 TOLERANCE_PPM = 500;
 constexpr u64 TSC_GUESS_HZ = 1000000000;
 constexpr u64 LAPIC_NOMINAL_HZ = 1000000000; // any round number: see lapic_hz_from
@@ -308,8 +309,10 @@ static struct calibration calibrate(u64 stated_hz)
 		log_warn("clock: no HPET, ACPI timer or PIT to measure by");
 		return (struct calibration){.tsc_hz = stated_hz, .tsc_good = stated_hz};
 	}
+	u64 step_ns = stated_hz ? STEP_STATED_NS : ref.hz < COARSE_HZ ? STEP_COARSE_NS : STEP_NS;
+
 	for (u32 i = 0; i < SESSIONS_MAX && err; i++) {
-		samples_take(s, &ref, stated_hz ? SAMPLE_STEP_SHORT_NS : SAMPLE_STEP_NS);
+		samples_take(s, &ref, step_ns);
 		err = tsc_estimate(s, &ref, &e);
 	}
 	u64 trial_ticks = (s[SAMPLES - 1].reference - s[TRIALS - 1].reference) & ref.mask;

@@ -9,7 +9,7 @@
 // Every vector has an IST, because elevated code runs in ring 0 on a stack that may not be there. The entry leaves the IST at once,
 // with interrupts off, for the thread's kernel stack: its top when a program or elevated code was interrupted, below the
 // interrupted RSP when it was the kernel (which has no red zone).
-#include "asm_offsets.h"
+#include "core/arch/x86_64/asm_offsets.h"
 
 	.section .text.entry, "ax"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // paging.c: the MMU's features and the entries of the kernel's half (x86-64).
-#include "x86.h"
+#include "core/arch/x86_64/x86.h"
 #include <arch/mmu.h>
 
 bool arch_mmu_has_ids;

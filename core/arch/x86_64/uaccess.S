@@ -6,7 +6,7 @@
 // place for that state: they call these functions with preemption off.
 //
 // AVX registers are used only where no AVX-512 state is enabled: writing YMM would clear the upper halves of ZMM.
-#include "asm_offsets.h"
+#include "core/arch/x86_64/asm_offsets.h"
 
 	.section .text.hot, "ax"
 

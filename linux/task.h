@@ -156,6 +156,7 @@ struct process {
 	bool cpu_timers_active;	  // any of the three is on: the tick looks. Atomic
 	struct posix_timers *timers;
 	u64 start_ns;		  // monotonic; immutable
+	u32 membarrier_registered; // commands; own threads
 	s16 oom_score_adj;	  // atomic
 	u32 exec_generation;	  // incremented by each exec
 	struct rcu_head rcu;

@@ -92,6 +92,7 @@ void signal_init_caches(void);
 void child_info_fill(struct siginfo *info, struct process *child, int code, int status);
 
 // ---- other parts that fork, exec and exit call ----
+void futex_init(void);
 void futex_exit(struct task *t);   // robust list; memory is still there
 void futex_exec(struct task *t);
 void futex_wake_addr(u64 uaddr, u32 n); // clear_child_tid

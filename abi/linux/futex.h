@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// futex(2) as programs see it.
+#pragma once
+#include "base/types.h"
+enum {
+	FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_REQUEUE = 3, FUTEX_CMP_REQUEUE = 4, FUTEX_WAKE_OP = 5, FUTEX_LOCK_PI = 6,
+	FUTEX_UNLOCK_PI = 7, FUTEX_TRYLOCK_PI = 8, FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET = 10,
+	FUTEX_PRIVATE_FLAG = 128, FUTEX_CLOCK_REALTIME = 256,
+};
+enum { FUTEX_OP_CMP_EQ = 0, FUTEX_OP_CMP_NE, FUTEX_OP_CMP_LT, FUTEX_OP_CMP_LE, FUTEX_OP_CMP_GT, FUTEX_OP_CMP_GE };
+constexpr u32 FUTEX_WAITERS = 0x80000000;
+constexpr u32 FUTEX_OWNER_DIED = 0x40000000;
+constexpr u32 FUTEX_TID_MASK = 0x3fffffff;
+constexpr u32 ROBUST_LIST_LIMIT = 2048;
+struct linux_robust_list_head {
+	u64 next;
+	s64 futex_offset;
+	u64 list_op_pending;
+};

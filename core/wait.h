@@ -23,7 +23,9 @@ struct waiter {
 	// Called with the queue's lock held and interrupts off; key is what the waker passed (poll events; 0: anything).
 	// Returns true when this counts as the one exclusive wake-up.
 	bool (*fn)(struct waiter *w, u32 key);
-	bool exclusive; // wake_one stops after one exclusive waiter
+	// wake_one stops after one exclusive waiter. That one may have found its condition true just before, by itself: who took one of
+	// several things by an exclusive wait calls wake_one when there are more.
+	bool exclusive;
 };
 
 void wait_queue_init(struct wait_queue *q);
@@ -44,7 +46,7 @@ static inline bool wait_queue_active(const struct wait_queue *q) // cheap; the c
 }
 
 // Wake all non-exclusive waiters and up to n exclusive ones. Any context. key: poll events that became true, 0 for all.
-// A thread that is woken is taken off the queue; callbacks stay until they are removed.
+// A thread that was asleep is taken off the queue; callbacks stay until they are removed.
 //
 // No wake-up is lost, though the queue is looked at without its lock: the waker changes what the condition reads, has a full barrier
 // (here), and then looks at the queue; the waiter adds itself to the queue, has a full barrier (thread_prepare_sleep), and then looks

@@ -73,8 +73,10 @@ void wait_queue_wake_slow(struct wait_queue *q, u32 n, u32 key, bool sync)
 		if (w->fn) {
 			woken = w->fn(w, key);
 		} else {
+			// One that was not asleep stays: it may be on its way from queueing up to sleeping, and must not sleep unqueued.
 			woken = sync ? thread_wake_sync(w->thread) : thread_wake(w->thread);
-			unlink_woken(w);
+			if (woken)
+				unlink_woken(w);
 		}
 		if (exclusive && woken)
 			n--;

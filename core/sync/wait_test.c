@@ -24,9 +24,12 @@ static bool take_token(void)
 
 static void consume(void *)
 {
-	for (u32 i = 0; i < 200; i++)
+	for (u32 i = 0; i < 200; i++) {
 		if (wait_event_interruptible_exclusive(&queue, take_token()) == 0)
 			atomic_inc(&taken);
+		if (atomic_load(&tokens))
+			wake_one(&queue);
+	}
 }
 
 static void produce(void *)

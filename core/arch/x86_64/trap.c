@@ -195,6 +195,8 @@ static void interrupt(struct trap_frame *f, u64 vector)
 		irq_dispatch((u32)vector);
 	}
 	this_cpu_add(preempt_count, -PREEMPT_IRQ);
+	if (!(this_cpu_read(preempt_count) & PREEMPT_MASK)) // a program, or kernel code outside of read sections
+		rcu_quiescent();
 	(void)f;
 }
 

@@ -3,6 +3,7 @@
 
 INITRD_TOOL := $(PYTHON) tools/initrd.py --arch $(ARCH)
 TOOLS_INITRD := $(BUILD)/debian-tools.cpio
+PROGRAMS_INITRD := $(BUILD)/programs.cpio
 
 .PHONY: initrd image
 initrd: $(INITRD) $(BUILD)/busybox
@@ -14,6 +15,13 @@ $(INITRD): tools/initrd.py user/init/init mk/image.mk
 	$(Q)$(INITRD_TOOL) --package busybox-static --applets --init user/init/init -o $@
 
 # The programs that the system tests run, dynamically linked as Debian ships them.
+# Busybox with every test program in /programs.
+$(PROGRAMS_INITRD): tools/initrd.py user/init/init mk/image.mk $(PROGRAMS)
+	@mkdir -p $(@D)
+	$(say) INITRD $@
+	$(Q)$(INITRD_TOOL) --package busybox-static --applets --init user/init/init \
+		$(foreach p,$(PROGRAMS),--file $(p):/programs/) -o $@
+
 $(TOOLS_INITRD): tools/initrd.py user/init/init mk/image.mk
 	@mkdir -p $(@D)
 	$(say) INITRD $@

@@ -33,7 +33,7 @@ $(HOST)/%.o: %.c mk/test.mk
 
 # One pytest runs the tools' unit tests and the system tests, so that its summary is the last line.
 test: deps
-	@$(MAKE) all initrd user $(TOOLS_INITRD) image
+	@$(MAKE) all initrd user $(TOOLS_INITRD) $(PROGRAMS_INITRD) image
 	@$(MAKE) check
 	@$(MAKE) base-tests
 	@$(PYTEST) -v tests/unit tests/system

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Elevation of programs, with both backends: who may, and that nothing a program prepares beforehand breaks it."""
+
+import re
+
+from conftest import Batch, MachineConfig
+
+MACHINES = [MachineConfig(cpus, elevate=backend) for cpus in (1, 4) for backend in ("views", "flat")]
+GRANT = "halyard.elevate=/programs/elevate"
+
+granted = Batch("programs", machines=MACHINES, append=GRANT, timeout=200)
+ungranted = Batch("programs", machines=MACHINES[:2])
+
+
+@granted.command("/programs/elevate")
+def test_elevated_program(result):
+    assert result.status == 0, result.text
+    assert len(re.findall(r"^ok ", result.text, re.M)) >= 15
+
+
+@granted.command("cp /programs/elevate /tmp/copy && /tmp/copy refused")
+def test_a_copy_has_no_grant(result):
+    assert (result.status, result.text) == (0, "ok refused\n")
+
+
+@granted.command("cat /proc/halyard/privilege")
+def test_backend_and_counts_are_reported(machine, result):
+    assert machine.elevate in result.text
+    assert re.search(r"elevations:?\s+[1-9]", result.text)
+
+
+@granted.command("dmesg | grep elevate:")
+def test_backend_is_logged(machine, result):
+    assert f"backend {machine.elevate}" in result.text
+
+
+@ungranted.command("/programs/elevate refused")
+def test_no_grant_no_privilege(result):
+    assert (result.status, result.text) == (0, "ok refused\n")

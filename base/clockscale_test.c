@@ -129,6 +129,22 @@ KTEST(clock_estimate, preempted_trials_are_refused)
 	EXPECT_EQ(e.used, 5);
 }
 
+KTEST(clock_estimate, quick_trials_outvote_slow_ones)
+{
+	struct clock_trial trials[20];
+	struct clock_estimate e;
+	u64 seed = 17;
+
+	// Fifteen trials agree on a wrong frequency, but took three times as long as the other
+	// five.
+	for (int i = 0; i < 20; i++)
+		trials[i] = i % 4 ? trial(&seed, 5000, 6000) : trial(&seed, 0, 2000);
+	ASSERT_EQ(clock_estimate_hz(trials, 20, HPET_HZ, 100, &e), 0);
+	EXPECT_LE(e.hz, TSC_HZ + 24192);
+	EXPECT_GE(e.hz, TSC_HZ - 24192);
+	EXPECT_EQ(e.used, 5);
+}
+
 KTEST(clock_estimate, silent_outliers_are_refused)
 {
 	struct clock_trial trials[11];

@@ -273,18 +273,78 @@ KTEST(inflate, checksums)
 	EXPECT_EQ(gzip_unpack_flat(&state, in, sizeof(in), out, sizeof(out), &r), -EBADMSG);
 }
 
+// Streams that zlib refuses as well, each for one fault.
 KTEST(inflate, malformed_data)
 {
 	static const struct {
-		u8 bytes[8];
+		const char *reason;
 		u8 len;
+		u8 bytes[16];
 	} bad[] = {
-		{{0x07}, 1},			     // block type 3
-		{{0x01, 5, 0, 5, 0}, 5},	     // stored length without its complement
-		{{0x03, 0x02}, 2},		     // a match before any output
-		{{0xfd, 0x1f, 0, 0, 0, 0, 0, 0}, 8}, // 288 literals, 32 distances
-		{{0x05, 0x00, 0x92, 0x24, 0x49}, 5}, // over-subscribed code lengths
-		{{0x05, 0x00, 0, 0, 0, 0, 0, 0}, 8}, // no code lengths at all
+		// more code lengths than symbols
+		{"too many code lengths",
+		 16,
+		 {0x05, 0xe0, 0x81, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0xfc, 0xff, 0x03, 0x00,
+		  0x00, 0x00, 0x00}},
+		// a repeat with nothing before it
+		{"repeat without a code length",
+		 14,
+		 {0x05, 0xe0, 0x03, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x04, 0x00, 0x00, 0x00,
+		  0x00}},
+		// no end code
+		{"block without an end code",
+		 16,
+		 {0x05, 0xe0, 0x81, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0xf0, 0x7f, 0x0d, 0x00,
+		  0x00, 0x00, 0x00}},
+		// over-subscribed literals
+		{"bad literal and length code",
+		 16,
+		 {0x05, 0xe0, 0x81, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0xf0, 0x3f, 0x0d, 0x00,
+		  0x00, 0x00, 0x00}},
+		// incomplete literals
+		{"bad literal and length code",
+		 16,
+		 {0x05, 0xe0, 0x81, 0x00, 0x00, 0x00, 0x00, 0x40, 0x00, 0xf0, 0x3f, 0x0d, 0x00,
+		  0x00, 0x00, 0x00}},
+		// incomplete distances
+		{"bad distance code",
+		 16,
+		 {0x05, 0xe0, 0x01, 0x01, 0x00, 0x00, 0x00, 0x80, 0x10, 0xf8, 0xbf, 0x5a, 0x00,
+		  0x00, 0x00, 0x00}},
+		// over-subscribed code lengths
+		{"bad code of code lengths",
+		 14,
+		 {0x05, 0xe0, 0x81, 0x00, 0x00, 0x00, 0x00, 0x40, 0x10, 0x00, 0x00, 0x00, 0x00,
+		  0x00}},
+		// incomplete code lengths
+		{"bad code of code lengths",
+		 14,
+		 {0x05, 0xe0, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0x20, 0x00, 0x00, 0x00, 0x00,
+		  0x00}},
+		// length symbol 286
+		{"invalid code", 8, {0x1b, 0x03, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00}},
+		// distance symbol 30
+		{"invalid code", 10, {0x73, 0x04, 0x3e, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00}},
+		// a distance before the start
+		{"distance reaches before the start",
+		 10,
+		 {0x73, 0x04, 0x42, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00}},
+		// 30 distance codes and one more
+		{"too many symbols in a block",
+		 14,
+		 {0x05, 0x1e, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+		  0x00}},
+		// 286 literal codes and one more
+		{"too many symbols in a block",
+		 14,
+		 {0xf5, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+		  0x00}},
+		// block type 3
+		{"bad block type", 5, {0x07, 0x00, 0x00, 0x00, 0x00}},
+		// stored length without its complement
+		{"bad length of a stored block",
+		 9,
+		 {0x01, 0x05, 0x00, 0x05, 0x00, 0x00, 0x00, 0x00, 0x00}},
 	};
 	struct inflate_result r;
 	u8 out[64];
@@ -292,9 +352,40 @@ KTEST(inflate, malformed_data)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT_EQ(inflate_raw_flat(&state, bad[i].bytes, bad[i].len, out, sizeof(out), &r),
 			  -EINVAL);
-		EXPECT_NOT_NULL(r.reason);
+		EXPECT_STREQ(r.reason, bad[i].reason);
 	}
 	EXPECT_EQ(gzip_unpack_flat(&state, "\x1f\x8b\x07", 3, out, sizeof(out), &r), -EINVAL);
+}
+
+// Raw data ends where its last bit is, though the decoder reads ahead.
+KTEST(inflate, end_of_raw_data)
+{
+	// The member's header takes 30 bytes, its trailer 8.
+	const u8 *raw = gz_fixed + 30;
+	size_t len = sizeof(gz_fixed) - 30 - 8;
+	struct inflate_result r;
+	u8 out[3 * TEXT_LEN];
+
+	for (size_t behind = 0; behind <= 8; behind++) {
+		ASSERT_EQ(inflate_raw_flat(&state, raw, len + behind, out, sizeof(out), &r), 0);
+		EXPECT_EQ(r.in_used, len);
+	}
+}
+
+// Matches are copied by eight bytes, but never beyond the buffer, wherever it ends.
+KTEST(inflate, flat_buffer_is_not_exceeded)
+{
+	static u8 in[sizeof(gz_dynamic) + 32], out[2000 + 32];
+	struct inflate_result r;
+
+	memcpy(in, gz_dynamic, sizeof(gz_dynamic));
+	for (size_t cap = 0; cap <= 2000; cap++) {
+		memset(out + cap, 0xc3, 32);
+		ASSERT_EQ(gzip_unpack_flat(&state, in, sizeof(in), out, cap, &r),
+			  cap < 2000 ? -EFBIG : 0);
+		ASSERT_NULL(memchr_inv(out + cap, 0xc3, 32));
+		ASSERT_EQ(r.out_len, cap);
+	}
 }
 
 // Whatever the damage, the answer is an error or the right data, and nothing out of bounds is

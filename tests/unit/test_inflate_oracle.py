@@ -46,6 +46,12 @@ def mixed(size, seed):
     return bytes(out[:size])
 
 
+def skewed(size, seed):
+    """Each byte value rarer than the one before by the same factor: codes up to the longest."""
+    rng = random.Random(seed)
+    return bytes(min(int(rng.expovariate(0.35)), 255) for _ in range(size))
+
+
 DATA = {
     "empty": b"",
     "one byte": b"x",
@@ -53,6 +59,7 @@ DATA = {
     "random": random_bytes(3 * MIB, 1),
     "text": text(4 * MIB, 2),
     "mixed": mixed(4 * MIB, 3),
+    "skewed": skewed(MIB, 8),
     "a chunk exactly": mixed(64 * 1024, 4),
     "a byte over a chunk": mixed(64 * 1024 + 1, 5),
 }
@@ -78,7 +85,7 @@ def test_gzip_levels(cli, name):
 
 
 @pytest.mark.parametrize("strategy", [zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED])
-@pytest.mark.parametrize("name", ["zeros", "random", "text", "mixed"])
+@pytest.mark.parametrize("name", ["zeros", "random", "text", "mixed", "skewed"])
 def test_strategies(cli, name, strategy):
     data = DATA[name][:MIB]
     packer = zlib.compressobj(6, zlib.DEFLATED, -15, 8, strategy)

@@ -213,6 +213,24 @@ static void samples_take(struct sample *s, const struct clock_reference *ref, u6
 	lapic_timer_stop();
 }
 
+// The median rate between neighbouring samples: rough, but right even when this CPU was away for so
+// long between two of them that the reference went round, which spoils all trials alike.
+static u64 tsc_rough_hz(const struct sample *s, const struct clock_reference *ref)
+{
+	u64 sorted[SAMPLES - 1];
+
+	for (u32 i = 0; i < SAMPLES - 1; i++) {
+		u64 ticks = max((s[i + 1].reference - s[i].reference) & ref->mask, 1ull);
+		u64 hz = mul_div_u64(s[i + 1].tsc - s[i].tsc, ref->hz, ticks);
+		u32 at = i;
+
+		for (; at && sorted[at - 1] > hz; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = hz;
+	}
+	return sorted[(SAMPLES - 1) / 2];
+}
+
 static int tsc_estimate(const struct sample *s, const struct clock_reference *ref,
 			struct clock_estimate *e)
 {
@@ -226,7 +244,10 @@ static int tsc_estimate(const struct sample *s, const struct clock_reference *re
 			.latency = a->latency + b->latency,
 		};
 	}
-	return clock_estimate_hz(trials, TRIALS, ref->hz, TOLERANCE_PPM, e);
+	int err = clock_estimate_hz(trials, TRIALS, ref->hz, TOLERANCE_PPM, e);
+	u64 rough = tsc_rough_hz(s, ref), diff = e->hz > rough ? e->hz - rough : rough - e->hz;
+
+	return err ? err : diff > rough / 8 ? -EAGAIN : 0;
 }
 
 // The TSC's rate in terms of the local APIC's timer, as if that ran at LAPIC_NOMINAL_HZ, says by
@@ -319,8 +340,8 @@ static struct calibration calibrate(u64 stated_hz)
 	struct calibration c = {.tsc_good = !err || stated_hz};
 
 	c.tsc_hz = hz_choose(err ? 0 : hz_round(e.hz, trial_ticks), stated_hz);
-	if (!c.tsc_hz && trial_ticks) // good enough for timers, not for a clock
-		c.tsc_hz = mul_div_u64(s[SAMPLES - 1].tsc - s[TRIALS - 1].tsc, ref.hz, trial_ticks);
+	if (!c.tsc_hz) // good enough for timers, not for a clock
+		c.tsc_hz = tsc_rough_hz(s, &ref);
 	if (c.tsc_hz && !lapic_timer_is_deadline() && lapic_present())
 		c.lapic_hz = lapic_hz_from(s, c.tsc_hz);
 	log_info("clock: TSC %llu.%03llu MHz %s %s (%u trials, %u ppm apart)", c.tsc_hz / 1000000,

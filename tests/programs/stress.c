@@ -227,7 +227,7 @@ static void do_exit_with_threads(void)
 			execl(self, self, "exit", "6", NULL);
 			_exit(9);
 		}
-		pthread_create(&t, NULL, exits, &t);
+		pthread_create(&t, NULL, exits, &counter);
 		for (;;)
 			pause();
 	}
@@ -236,7 +236,7 @@ static void do_exit_with_threads(void)
 
 static void do_files(void)
 {
-	char name[64], other[64];
+	char name[64], other[80];
 	static unsigned char b[40000], c[40000];
 	snprintf(name, sizeof name, "/tmp/stress.%d.%u", worker, rnd(20));
 	snprintf(other, sizeof other, "%s.new", name);

@@ -135,19 +135,11 @@ static int choose_place(struct vm_space *s, const struct vm_map_args *a, u64 len
 // One mapping larger than all memory is a mistake, unless it is only a reservation.
 static bool commit_allows(const struct vm_map_args *a, u64 npages)
 {
-	static u64 total; // set once; racy writers write the same
-
-	if (!total) {
-		struct page_stats st;
-
-		page_stats_read(&st);
-		total = st.total;
-	}
 	if ((a->flags & VM_NORESERVE) || a->prot == PROT_NONE || a->object)
 		return true;
 	if (!(a->flags & VM_SHARED) && !(a->prot & PROT_WRITE))
 		return true;
-	return npages <= total;
+	return npages <= page_managed_count();
 }
 
 static u64 mapped_in(struct vm_space *s, u64 start, u64 end)

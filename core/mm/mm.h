@@ -17,6 +17,7 @@ struct page *buddy_take(u32 order, enum page_owner owner, u32 flags);
 void buddy_give(struct page *p, u32 order);
 void buddy_split_huge(struct page *head); // an allocated order-9 page becomes 512 single ones; counts are the caller's
 u64 buddy_free_count(void);
+u64 page_managed_count(void);
 void page_init_high(void); // hands out memory that the early direct map did not reach
 constexpr u64 EARLY_MAP_END = 4 * GiB;
 

@@ -20,7 +20,7 @@
 // anew (object.c); hence nobody stores a count into a page that is in use, and page_free gives the page up instead of freeing it
 // when such a lookup holds it: the lookup's page_put then does.
 //
-// Failure. Allocation returns nullptr. The last `reserve` pages are for ALLOC_ATOMIC. Too little memory at boot is a panic with a sentence.
+// Failure. Allocation returns nullptr. The last free blocks are taken for ALLOC_ATOMIC only. Too little memory at boot is a panic with a sentence.
 #include "base/string.h"
 #include "core/bootinfo.h"
 #include "core/log.h"
@@ -45,7 +45,8 @@ static struct {
 	u64 owner_free[OWNER_COUNT];  // of those, on the lists
 	u64 free;		      // on all lists; read without the lock as an estimate
 	u64 total;		      // pages we manage
-	u64 reserve;
+	u64 nfree_blocks;	      // blocks of 2 MiB on free_blocks
+	u64 reserve_blocks;	      // the last ones are for ALLOC_ATOMIC
 } buddy = { .lock = SPINLOCK_INIT(LOCK_buddy) };
 
 constexpr u64 LOW_END = 1 * MiB; // firmware's data and the first code of other CPUs: never handed out
@@ -78,6 +79,7 @@ static void block_put(u64 pfn)
 	struct page *o = other < page_array_len ? &page_array[other] : nullptr;
 
 	blocks[pfn >> BLOCK_ORDER].owner = OWNER_NONE;
+	buddy.nfree_blocks++;
 	if (o && (o->flags & PAGE_FREE) && o->order == BLOCK_ORDER && blocks[other >> BLOCK_ORDER].owner == OWNER_NONE) {
 		list_del(&o->link);
 		o->flags = 0;
@@ -88,10 +90,13 @@ static void block_put(u64 pfn)
 }
 
 // One free block (order 9) or two neighbours (order 10), now the owner's. nullptr when there is none.
-static struct page *block_take(u32 order, enum page_owner owner)
+static struct page *block_take(u32 order, enum page_owner owner, u32 flags)
 {
+	u64 n = 1ull << (order - BLOCK_ORDER);
 	struct page *p;
 
+	if (buddy.nfree_blocks < n + ((flags & ALLOC_ATOMIC) ? 0 : buddy.reserve_blocks))
+		return nullptr;
 	if (order == BLOCK_ORDER && !list_empty(&buddy.free_blocks[0])) {
 		p = list_take(&buddy.free_blocks[0]);
 	} else if (!list_empty(&buddy.free_blocks[1])) {
@@ -101,10 +106,11 @@ static struct page *block_take(u32 order, enum page_owner owner)
 	} else {
 		return nullptr;
 	}
-	for (u64 b = page_pfn(p) >> BLOCK_ORDER, n = 1ull << (order - BLOCK_ORDER); n; n--, b++) {
+	for (u64 b = page_pfn(p) >> BLOCK_ORDER, i = 0; i < n; i++, b++) {
 		assert(blocks[b].usable == BLOCK_PAGES);
 		blocks[b].owner = owner;
 	}
+	buddy.nfree_blocks -= n;
 	buddy.owner_pages[owner] += 1ull << order;
 	return p;
 }
@@ -135,7 +141,7 @@ static struct page *run_take_listed(enum page_owner owner, u32 order)
 	return p;
 }
 
-static struct page *run_take(u32 order, enum page_owner owner)
+static struct page *run_take(u32 order, enum page_owner owner, u32 flags)
 {
 	u32 fit = buddy.orders[owner] & (~0u << order);
 	struct page *p;
@@ -146,7 +152,7 @@ static struct page *run_take(u32 order, enum page_owner owner)
 		p = run_take_listed(owner, from);
 		run_split(p, owner, from, order);
 	} else {
-		p = block_take(BLOCK_ORDER, owner);
+		p = block_take(BLOCK_ORDER, owner, flags);
 		if (!p)
 			return nullptr;
 		buddy.owner_free[owner] += BLOCK_PAGES;
@@ -184,21 +190,14 @@ static void run_give(u64 pfn, u32 order)
 	block_put(pfn);
 }
 
-static bool reserve_allows(u64 npages, u32 flags)
-{
-	return buddy.free >= npages + ((flags & ALLOC_ATOMIC) ? 0 : buddy.reserve);
-}
-
 struct page *buddy_take(u32 order, enum page_owner owner, u32 flags)
 {
-	struct page *p = nullptr;
+	struct page *p;
 	irqflags_t f = spin_lock_irqsave(&buddy.lock);
 
-	if (reserve_allows(1ull << order, flags)) {
-		p = order < BLOCK_ORDER ? run_take(order, owner) : block_take(order, owner);
-		if (p)
-			buddy.free -= 1ull << order;
-	}
+	p = order < BLOCK_ORDER ? run_take(order, owner, flags) : block_take(order, owner, flags);
+	if (p)
+		buddy.free -= 1ull << order;
 	spin_unlock_irqrestore(&buddy.lock, f);
 	if (!p)
 		return nullptr;
@@ -219,14 +218,14 @@ u32 buddy_take_bulk(u32 n, enum page_owner owner, u32 flags, struct page **out)
 	u32 got = 0;
 	irqflags_t f = spin_lock_irqsave(&buddy.lock);
 
-	while (got < n && reserve_allows(1, flags)) {
+	while (got < n) {
 		u32 orders = buddy.orders[owner];
 		u32 largest = (u32)ilog2(n - got);
 		u32 order = orders ? min((u32)__builtin_ctz(orders), largest) : largest;
 		struct page *p;
 
 		order = min(order, BLOCK_ORDER - 1);
-		p = run_take(order, owner);
+		p = run_take(order, owner, flags);
 		if (!p)
 			break;
 		buddy.free -= 1ull << order;
@@ -284,6 +283,11 @@ void buddy_split_huge(struct page *head)
 u64 buddy_free_count(void)
 {
 	return READ_ONCE(buddy.free);
+}
+
+u64 page_managed_count(void)
+{
+	return READ_ONCE(buddy.total);
 }
 
 u64 page_free_count(void)
@@ -444,7 +448,7 @@ void page_init(void)
 
 	add_type(BOOTMEM_USABLE, 0, DIRECT_MAP_SIZE, count_usable);
 	add_type(BOOTMEM_USABLE, 0, EARLY_MAP_END, add_pages);
-	buddy.reserve = clamp(buddy.total / 256, 32ull, 2048ull);
+	buddy.reserve_blocks = clamp(buddy.total / BLOCK_PAGES / 64, 1ull, 4ull);
 	spin_unlock_irqrestore(&buddy.lock, f);
 	page_cpu_set_high(buddy.total);
 }

@@ -48,7 +48,7 @@ void vm_init(void)
 	zero_page = page_alloc(0, OWNER_PROGRAM, ALLOC_ZERO);
 	if (!zero_page)
 		panic("Not enough memory for the page of zeroes");
-	log_info("memory: %llu MiB managed, %llu MiB free%s", page_array_len >> (20 - PAGE_SHIFT),
+	log_info("memory: %llu MiB managed, %llu MiB free%s", page_managed_count() >> (20 - PAGE_SHIFT),
 		 page_free_count() >> (20 - PAGE_SHIFT), arch_mmu_has_ids ? ", address-space ids" : "");
 }
 

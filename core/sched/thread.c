@@ -2,6 +2,7 @@
 // Threads: making, ending, policies, times. Privileged.
 #include "base/errno.h"
 #include "base/fmt.h"
+#include "base/muldiv.h"
 #include "base/string.h"
 #include "core/panic.h"
 #include "core/personality.h"
@@ -317,7 +318,7 @@ void thread_times(const struct thread *t, u64 *user_ns, u64 *system_ns)
 		*system_ns = total - *user_ns;
 		return;
 	}
-	*user_ns = (u64)((unsigned __int128)total * u / (u + s));
+	*user_ns = mul_div_u64(total, u, u + s);
 	*system_ns = total - *user_ns;
 }
 

@@ -5,6 +5,7 @@
 #include <arch/cpu.h>
 
 #include "base/fmt.h"
+#include "base/sort.h"
 #include "base/string.h"
 #include "base/symtab.h"
 
@@ -22,6 +23,22 @@ extern const char ksyms_names[] __weak;
 static bool in_text(uintptr_t addr)
 {
 	return addr >= (uintptr_t)__text_start && addr < (uintptr_t)__text_end;
+}
+
+static int compare_u32(const void *element, const void *key, void *)
+{
+	u32 a = *(const u32 *)element, b = *(const u32 *)key;
+
+	return a < b ? -1 : a > b;
+}
+
+// Bytes from one symbol to the next.
+static u64 symbol_size(u64 start)
+{
+	u32 offset = (u32)(start - ksyms_base);
+	size_t next = sort_upper_bound(ksyms_offsets, ksyms_count, sizeof(ksyms_offsets[0]), &offset, compare_u32, nullptr);
+
+	return (next < ksyms_count ? ksyms_base + ksyms_offsets[next] : (u64)(uintptr_t)__text_end) - start;
 }
 
 static const char *lookup(uintptr_t addr, u64 *offset)
@@ -63,7 +80,7 @@ static void print_frame(uintptr_t ip, bool is_return)
 	const char *name = lookup(ip - is_return, &offset);
 
 	if (name)
-		log_err("  [<%016lx>] %s+0x%llx", ip, name, offset + is_return);
+		log_err("  [<%016lx>] %s+0x%llx/0x%llx", ip, name, offset + is_return, symbol_size(ip - is_return - offset));
 	else
 		log_err("  [<%016lx>] (no symbol)", ip);
 }

@@ -195,10 +195,22 @@ static void fetch_aside(void)
 
 // ---- consoles ----
 
+// After panic: the console that this CPU is at. A console that faults then is left out of the report of that fault.
+static DEFINE_PERCPU(struct console *, panic_console);
+
 void console_write(const char *text, size_t len)
 {
-	for (struct console *c = load_acquire(&consoles); c; c = load_acquire(&c->next))
-		c->write(text, len);
+	for (struct console *c = load_acquire(&consoles); c; c = load_acquire(&c->next)) {
+		struct console *outer = this_cpu_read(panic_console);
+
+		if (likely(!load_once(&in_panic))) {
+			c->write(text, len);
+		} else if (outer != c) {
+			this_cpu_write(panic_console, c);
+			c->write(text, len);
+			this_cpu_write(panic_console, outer);
+		}
+	}
 }
 
 static void put_line(u64 time_ns, const char *text, size_t len)

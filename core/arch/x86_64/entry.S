@@ -416,3 +416,10 @@ thread_trampoline:
 1:	movq %rsp, %rdi
 	call thread_first_return	// (frame): exit work; interrupts off
 	jmp trap_return
+	.globl arch_thread_enter_user
+arch_thread_enter_user:		// the current thread leaves the kernel by its program's frame
+	cli
+	movq %gs:cpu_kstack_top, %rsp
+	subq $FRAME_SIZE, %rsp
+	xorl %ebp, %ebp
+	jmp 1b

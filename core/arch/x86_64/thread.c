@@ -31,7 +31,8 @@ static void first_switch_frame(struct thread *t, u64 sp, void *fn, void *arg)
 
 void arch_thread_init_kernel(struct thread *t, void (*fn)(void *), void *arg)
 {
-	first_switch_frame(t, t->kstack_top - 8, (void *)fn, arg);
+	// below the place of a program's frame: fn may become a program (arch_thread_enter_user)
+	first_switch_frame(t, (u64)thread_user_frame(t), (void *)fn, arg);
 }
 
 void arch_thread_init_user(struct thread *t, u64 ip, u64 sp)

@@ -27,6 +27,8 @@ int arch_thread_fork(struct thread *child, struct thread *parent, const struct t
 int arch_thread_alloc(struct thread *t); // FPU area in its initial state; 0 or -ENOMEM
 // A kernel thread's first frame: fn(arg) on its kernel stack.
 void arch_thread_init_kernel(struct thread *t, void (*fn)(void *), void *arg);
+// The current thread, which began in the kernel, goes on in the program that arch_thread_init_user prepared.
+[[noreturn]] void arch_thread_enter_user(void);
 // Leaves prev for next on this CPU; returns in prev when it is next switched to, with the thread that ran before. Run-queue lock held.
 struct thread *arch_switch(struct thread *prev, struct thread *next);
 void arch_thread_free(struct thread *t);

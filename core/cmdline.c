@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// cmdline.c: the kernel's command line, split once into keys and values. Privileged; immutable after cmdline_init.
+// cmdline.c: the kernel's command line, split once into keys and values. Privileged; immutable
+// after cmdline_init.
 //
 // What stands behind a lone `--` belongs to the first program and is no option of the kernel.
 #include "core/cmdline.h"
@@ -17,7 +18,8 @@ static struct option {
 	const char *value; // "" for a bare key
 } options[OPTIONS_MAX];
 static u32 noptions;
-// Every word is stored as key NUL value NUL: at most one byte more than it takes there with its blank.
+// Every word is stored as key NUL value NUL: at most one byte more than it takes there with its
+// blank.
 static char words[CMDLINE_MAX * 2];
 
 static const char *store(const char *text, size_t len, size_t *used)
@@ -41,7 +43,8 @@ void cmdline_init(void)
 	cmdline_iter_init(&it, bootinfo.cmdline);
 	while ((got = cmdline_iter_next(&it, &arg)) > 0 && !arg.for_init) {
 		if (noptions == OPTIONS_MAX) {
-			log_warn("The command line has more than %u options; the rest was ignored.", OPTIONS_MAX);
+			log_warn("The command line has more than %u options; the rest was ignored.",
+				 OPTIONS_MAX);
 			break;
 		}
 		options[noptions].key = store(arg.key, arg.key_len, &used);
@@ -49,10 +52,12 @@ void cmdline_init(void)
 		noptions++;
 	}
 	if (got < 0)
-		log_warn("The command line has a quote without its partner; what follows was ignored: %.40s",
-			 bootinfo.cmdline + it.pos);
+		log_warn(
+			"The command line has a quote without its partner; what follows was ignored: %.40s",
+			bootinfo.cmdline + it.pos);
 	if (bootinfo.cmdline_truncated)
-		log_warn("The command line is longer than %u bytes; the rest was ignored.", CMDLINE_MAX - 1);
+		log_warn("The command line is longer than %u bytes; the rest was ignored.",
+			 CMDLINE_MAX - 1);
 	log_configure();
 }
 
@@ -109,7 +114,8 @@ u64 cmdline_u64(const char *key, u64 otherwise)
 	if (!value)
 		return otherwise;
 	if (strtou64(value, 0, &number)) {
-		log_warn("%s=%s on the command line is not a number; using %llu.", key, value, otherwise);
+		log_warn("%s=%s on the command line is not a number; using %llu.", key, value,
+			 otherwise);
 		return otherwise;
 	}
 	return number;

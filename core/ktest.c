@@ -33,7 +33,8 @@ void ktest_run_if_asked(void)
 	if ((uintptr_t)__ktests_end - (uintptr_t)__ktests_start < sizeof(__ktests_start[0]))
 		print_line("1..0 # SKIP this kernel was built without tests (RELEASE=1)");
 	failed = ktest_run_range(__ktests_start, __ktests_end, filter, print_line);
-	log_info("Tests: %d failed, in %llu ms.", failed, (clock_monotonic_ns() - start) / 1'000'000);
+	log_info("Tests: %d failed, in %llu ms.", failed,
+		 (clock_monotonic_ns() - start) / 1'000'000);
 	power_off();
 	for (;;) // there is no way to power off: whoever started us sees that the tests are done
 		thread_sleep_ns(1'000'000'000);

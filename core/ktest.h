@@ -3,6 +3,6 @@
 #pragma once
 #include "base/ktest.h"
 
-// With halyard.ktest or halyard.ktest=FILTER on the command line: runs the tests, prints KTAP on the consoles, powers off. Else returns
-// at once. In a kernel thread, all subsystems up.
+// With halyard.ktest or halyard.ktest=FILTER on the command line: runs the tests, prints KTAP on
+// the consoles, powers off. Else returns at once. In a kernel thread, all subsystems up.
 void ktest_run_if_asked(void);

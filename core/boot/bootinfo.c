@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// bootinfo.c: what the doors tell about the machine, and the clean memory map made of it. Privileged; immutable after boot.
+// bootinfo.c: what the doors tell about the machine, and the clean memory map made of it.
+// Privileged; immutable after boot.
 #include "core/bootinfo.h"
 #include "core/boot/bootmem.h"
 #include "core/panic.h"
@@ -12,15 +13,24 @@ struct bootinfo bootinfo;
 static u32 strength(enum bootmem_type type)
 {
 	switch (type) {
-	case BOOTMEM_USABLE: return 1;
-	case BOOTMEM_LOADER: return 2;
-	case BOOTMEM_ACPI_RECLAIM: return 3;
-	case BOOTMEM_ACPI_NVS: return 4;
-	case BOOTMEM_FRAMEBUFFER: return 5;
-	case BOOTMEM_INITRD: return 6;
-	case BOOTMEM_KERNEL: return 7;
-	case BOOTMEM_RESERVED: return 8;
-	case BOOTMEM_BAD: return 9;
+	case BOOTMEM_USABLE:
+		return 1;
+	case BOOTMEM_LOADER:
+		return 2;
+	case BOOTMEM_ACPI_RECLAIM:
+		return 3;
+	case BOOTMEM_ACPI_NVS:
+		return 4;
+	case BOOTMEM_FRAMEBUFFER:
+		return 5;
+	case BOOTMEM_INITRD:
+		return 6;
+	case BOOTMEM_KERNEL:
+		return 7;
+	case BOOTMEM_RESERVED:
+		return 8;
+	case BOOTMEM_BAD:
+		return 9;
 	}
 	return 8; // a type that a newer loader knows: keep off
 }
@@ -56,7 +66,8 @@ static const struct bootmem *strongest_at(const struct bootmem *ranges, u32 n, u
 	return best;
 }
 
-u32 bootmem_resolve(const struct bootmem *ranges, u32 n, struct bootmem *out, u32 max, bool *truncated)
+u32 bootmem_resolve(const struct bootmem *ranges, u32 n, struct bootmem *out, u32 max,
+		    bool *truncated)
 {
 	static u64 edges[2 * BOOTMEM_RANGES_MAX]; // boot CPU only
 	u32 nedges = 0, nout = 0;
@@ -74,7 +85,8 @@ u32 bootmem_resolve(const struct bootmem *ranges, u32 n, struct bootmem *out, u3
 
 		if (!best)
 			continue;
-		if (nout && out[nout - 1].type == best->type && out[nout - 1].base + out[nout - 1].len == start) {
+		if (nout && out[nout - 1].type == best->type &&
+		    out[nout - 1].base + out[nout - 1].len == start) {
 			out[nout - 1].len += end - start;
 		} else if (nout < max) {
 			out[nout++] = (struct bootmem){start, end - start, best->type};
@@ -94,8 +106,11 @@ void bootinfo_finish(void)
 	for (u32 i = 0; i < n; i++)
 		ranges[i] = bootinfo.mem[i];
 	if (bootinfo.kernel_size)
-		ranges[n++] = (struct bootmem){bootinfo.kernel_phys.addr, bootinfo.kernel_size, BOOTMEM_KERNEL};
+		ranges[n++] = (struct bootmem){bootinfo.kernel_phys.addr, bootinfo.kernel_size,
+					       BOOTMEM_KERNEL};
 	if (bootinfo.initrd_len)
-		ranges[n++] = (struct bootmem){bootinfo.initrd.addr, bootinfo.initrd_len, BOOTMEM_INITRD};
-	bootinfo.nmem = bootmem_resolve(ranges, n, bootinfo.mem, BOOTMEM_MAX, &bootinfo.mem_truncated);
+		ranges[n++] =
+			(struct bootmem){bootinfo.initrd.addr, bootinfo.initrd_len, BOOTMEM_INITRD};
+	bootinfo.nmem =
+		bootmem_resolve(ranges, n, bootinfo.mem, BOOTMEM_MAX, &bootinfo.mem_truncated);
 }

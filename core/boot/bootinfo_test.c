@@ -20,8 +20,9 @@ static bool range_is(u32 i, u64 base, u64 len, enum bootmem_type type)
 KTEST(bootinfo, ranges_are_sorted_and_joined)
 {
 	static const struct bootmem in[] = {
-		{0x3000, 0x1000, BOOTMEM_USABLE}, {0x1000, 0x1000, BOOTMEM_USABLE}, {0x2000, 0x1000, BOOTMEM_USABLE},
-		{0x9000, 0x1000, BOOTMEM_BAD},	  {0x4000, 0x1000, BOOTMEM_LOADER},
+		{0x3000, 0x1000, BOOTMEM_USABLE}, {0x1000, 0x1000, BOOTMEM_USABLE},
+		{0x2000, 0x1000, BOOTMEM_USABLE}, {0x9000, 0x1000, BOOTMEM_BAD},
+		{0x4000, 0x1000, BOOTMEM_LOADER},
 	};
 
 	ASSERT_EQ(resolve(in, ARRAY_SIZE(in), 16), 3u);
@@ -34,8 +35,9 @@ KTEST(bootinfo, ranges_are_sorted_and_joined)
 KTEST(bootinfo, the_stronger_type_wins)
 {
 	static const struct bootmem in[] = {
-		{0x0, 0x10000, BOOTMEM_USABLE},	    {0x4000, 0x2000, BOOTMEM_KERNEL}, {0x5000, 0x3000, BOOTMEM_INITRD},
-		{0xf000, 0x2000, BOOTMEM_RESERVED}, {0x8000, 0x1000, BOOTMEM_USABLE},
+		{0x0, 0x10000, BOOTMEM_USABLE},	  {0x4000, 0x2000, BOOTMEM_KERNEL},
+		{0x5000, 0x3000, BOOTMEM_INITRD}, {0xf000, 0x2000, BOOTMEM_RESERVED},
+		{0x8000, 0x1000, BOOTMEM_USABLE},
 	};
 
 	ASSERT_EQ(resolve(in, ARRAY_SIZE(in), 16), 5u);
@@ -48,8 +50,9 @@ KTEST(bootinfo, the_stronger_type_wins)
 
 KTEST(bootinfo, too_many_ranges)
 {
-	static const struct bootmem in[] = {
-		{0x1000, 0x1000, BOOTMEM_USABLE}, {0x3000, 0x1000, BOOTMEM_USABLE}, {0x5000, 0x1000, BOOTMEM_USABLE}};
+	static const struct bootmem in[] = {{0x1000, 0x1000, BOOTMEM_USABLE},
+					    {0x3000, 0x1000, BOOTMEM_USABLE},
+					    {0x5000, 0x1000, BOOTMEM_USABLE}};
 
 	ASSERT_EQ(resolve(in, ARRAY_SIZE(in), 2), 2u);
 	EXPECT_TRUE(truncated);
@@ -65,7 +68,8 @@ KTEST(bootinfo, this_machines_map)
 	for (u32 i = 0; i < bootinfo.nmem; i++) {
 		EXPECT_GT(bootinfo.mem[i].len, 0ull);
 		if (i)
-			EXPECT_LE(bootinfo.mem[i - 1].base + bootinfo.mem[i - 1].len, bootinfo.mem[i].base);
+			EXPECT_LE(bootinfo.mem[i - 1].base + bootinfo.mem[i - 1].len,
+				  bootinfo.mem[i].base);
 		if (bootinfo.mem[i].type == BOOTMEM_USABLE)
 			usable += bootinfo.mem[i].len;
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// backtrace.c: names of addresses, and the calls that lead to a place. Privileged. Any context; trusts nothing that it reads.
+// backtrace.c: names of addresses, and the calls that lead to a place. Privileged. Any context;
+// trusts nothing that it reads.
 #include "core/log.h"
 #include "core/panic.h"
 #include <arch/cpu.h>
@@ -36,9 +37,12 @@ static int compare_u32(const void *element, const void *key, void *)
 static u64 symbol_size(u64 start)
 {
 	u32 offset = (u32)(start - ksyms_base);
-	size_t next = sort_upper_bound(ksyms_offsets, ksyms_count, sizeof(ksyms_offsets[0]), &offset, compare_u32, nullptr);
+	size_t next = sort_upper_bound(ksyms_offsets, ksyms_count, sizeof(ksyms_offsets[0]),
+				       &offset, compare_u32, nullptr);
 
-	return (next < ksyms_count ? ksyms_base + ksyms_offsets[next] : (u64)(uintptr_t)__text_end) - start;
+	return (next < ksyms_count ? ksyms_base + ksyms_offsets[next]
+				   : (u64)(uintptr_t)__text_end) -
+	       start;
 }
 
 static const char *lookup(uintptr_t addr, u64 *offset)
@@ -72,15 +76,16 @@ const char *symbol_name(uintptr_t addr, char *buf, size_t cap)
 	return buf;
 }
 
-// A return address may be the first of the next function, when the call was the last instruction of one that does not return:
-// the name is looked up one byte before it.
+// A return address may be the first of the next function, when the call was the last instruction of
+// one that does not return: the name is looked up one byte before it.
 static void print_frame(uintptr_t ip, bool is_return)
 {
 	u64 offset;
 	const char *name = lookup(ip - is_return, &offset);
 
 	if (name)
-		log_err("  [<%016lx>] %s+0x%llx/0x%llx", ip, name, offset + is_return, symbol_size(ip - is_return - offset));
+		log_err("  [<%016lx>] %s+0x%llx/0x%llx", ip, name, offset + is_return,
+			symbol_size(ip - is_return - offset));
 	else
 		log_err("  [<%016lx>] (no symbol)", ip);
 }
@@ -96,7 +101,8 @@ void backtrace_print(uintptr_t ip, uintptr_t fp)
 
 		if (!in_text(ip)) {
 			if (i == 0 || !is_return)
-				print_frame(ip, false); // a jump into nowhere: its caller may still be found
+				print_frame(ip, false); // a jump into nowhere: its caller may still
+							// be found
 			else
 				return;
 		} else {
@@ -111,7 +117,8 @@ void backtrace_print(uintptr_t ip, uintptr_t fp)
 			is_return = false;
 			continue;
 		}
-		if (fp % sizeof(uintptr_t) || !arch_kernel_range_readable(fp, 2 * sizeof(uintptr_t)))
+		if (fp % sizeof(uintptr_t) ||
+		    !arch_kernel_range_readable(fp, 2 * sizeof(uintptr_t)))
 			return;
 		next = ((const uintptr_t *)fp)[0];
 		ip = ((const uintptr_t *)fp)[1];
@@ -125,5 +132,6 @@ void backtrace_print(uintptr_t ip, uintptr_t fp)
 
 void backtrace_here(void)
 {
-	backtrace_print((uintptr_t)__builtin_return_address(0), *(const uintptr_t *)__builtin_frame_address(0));
+	backtrace_print((uintptr_t)__builtin_return_address(0),
+			*(const uintptr_t *)__builtin_frame_address(0));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// crash_test.c: halyard.crash=KIND breaks the kernel on purpose, so that system tests can look at the report. DEBUG=1 builds only.
+// crash_test.c: halyard.crash=KIND breaks the kernel on purpose, so that system tests can look at
+// the report. DEBUG=1 builds only.
 #include "core/cmdline.h"
 #include "core/init.h"
 #include "core/lock.h"
@@ -100,14 +101,10 @@ static void crash_if_asked(void)
 		const char *kind;
 		void (*fn)(void);
 	} kinds[] = {
-		{"panic", panic_plainly},
-		{"assert", fail_assertion},
-		{"fault", write_to_nowhere},
-		{"jump", jump_to_nowhere},
-		{"interrupt", fault_in_interrupt},
-		{"lock-order", take_locks_in_wrong_order},
-		{"other-cpu", on_another_cpu},
-		{"reporting", while_reporting},
+		{"panic", panic_plainly},	   {"assert", fail_assertion},
+		{"fault", write_to_nowhere},	   {"jump", jump_to_nowhere},
+		{"interrupt", fault_in_interrupt}, {"lock-order", take_locks_in_wrong_order},
+		{"other-cpu", on_another_cpu},	   {"reporting", while_reporting},
 		{"stuck", wait_for_own_lock},
 	};
 	const char *wanted = cmdline_value("halyard.crash");

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: MIT
 // log.c: the kernel's log: the ring of records, and the way from there to the consoles. Privileged.
 //
-// A record is a header and its text, 32-byte aligned, never wrapped round the ring's end: what does not fit there is filled by a record
-// of level PAD. New records overwrite the oldest. Offsets only grow; the place in the ring is the offset modulo its size.
+// A record is a header and its text, 32-byte aligned, never wrapped round the ring's end: what does
+// not fit there is filled by a record of level PAD. New records overwrite the oldest. Offsets only
+// grow; the place in the ring is the offset modulo its size.
 //
-// Who may log: everybody, NMI handlers and the code under the log's own lock (a fault there) included.
+// Who may log: everybody, NMI handlers and the code under the log's own lock (a fault there)
+// included.
 //   - The text is formatted on the stack, before any lock.
-//   - log_lock guards the ring; it is held, with interrupts off, for one copy. `entered` counts, per CPU, how deep this CPU is in that
-//     section: an NMI that finds itself inside does not wait for the lock, which would be for ever, but leaves its text in a small
-//     array (`aside`) from which the next record's writer fetches it.
-//   - After panic the lock may belong to a stopped CPU: one tries for a while and goes on without it.
+//   - log_lock guards the ring; it is held, with interrupts off, for one copy. `entered` counts,
+//     per CPU, how deep this CPU is in that section: an NMI that finds itself inside does not wait
+//     for the lock, which would be for ever, but leaves its text in a small array (`aside`) from
+//     which the next record's writer fetches it.
+//   - After panic the lock may belong to a stopped CPU: one tries for a while and goes on without
+//     it.
 //
-// To the consoles: whoever appended a record prints what has not been printed yet, unless another CPU is at it already (`printing`), which
-// then prints this one too. So records come out whole and in order, nobody waits for a console but the one who prints, and `printing` is
-// given up after every record, so that preemption is off for one line at most. Until a console is there records just collect.
+// To the consoles: whoever appended a record prints what has not been printed yet, unless another
+// CPU is at it already (`printing`), which then prints this one too. So records come out whole and
+// in order, nobody waits for a console but the one who prints, and `printing` is given up after
+// every record, so that preemption is off for one line at most. Until a console is there records
+// just collect.
 #include "core/log.h"
 #include "core/cmdline.h"
 #include "core/lock.h"
@@ -63,13 +69,14 @@ static bool show_all;				  // immutable after boot
 
 static DEFINE_PERCPU(u32, entered); // owner CPU only: depth inside the section of log_lock
 
-static u32 printing; // atomic; 1: somebody is at the consoles
+static u32 printing;		 // atomic; 1: somebody is at the consoles
 static struct console *consoles; // grows at its end only; atomic
 static bool in_panic;		 // atomic; set once
 
 // ---- the ring ----
 
-// False: no lock could be had and the ring must not be touched, for this CPU is in the middle of changing it.
+// False: no lock could be had and the ring must not be touched, for this CPU is in the middle of
+// changing it.
 static bool log_enter(irqflags_t *flags, bool *locked)
 {
 	*flags = irq_save();
@@ -131,7 +138,11 @@ static void write_record(u8 level, u64 time_ns, const char *text, size_t len, u3
 	while (newest.offset + size - oldest.offset > RING_BYTES)
 		skip(&oldest);
 	r = record_at(newest.offset);
-	*r = (struct record){.seq = newest.seq, .time_ns = time_ns, .size = size, .len = (u16)len, .level = level};
+	*r = (struct record){.seq = newest.seq,
+			     .time_ns = time_ns,
+			     .size = size,
+			     .len = (u16)len,
+			     .level = level};
 	memcpy(r->text, text, len);
 	newest.offset += size;
 	if (level != PAD)
@@ -195,7 +206,8 @@ static void fetch_aside(void)
 
 // ---- consoles ----
 
-// After panic: the console that this CPU is at. A console that faults then is left out of the report of that fault.
+// After panic: the console that this CPU is at. A console that faults then is left out of the
+// report of that fault.
 static DEFINE_PERCPU(struct console *, panic_console);
 
 void console_write(const char *text, size_t len)
@@ -216,7 +228,8 @@ void console_write(const char *text, size_t len)
 static void put_line(u64 time_ns, const char *text, size_t len)
 {
 	static char line[TEXT_MAX + 32]; // whoever holds `printing`
-	int n = scnprintf(line, sizeof(line), "[%5llu.%06llu] ", time_ns / 1'000'000'000, time_ns / 1000 % 1'000'000);
+	int n = scnprintf(line, sizeof(line), "[%5llu.%06llu] ", time_ns / 1'000'000'000,
+			  time_ns / 1000 % 1'000'000);
 
 	memcpy(line + n, text, len);
 	line[(size_t)n + len] = '\n';
@@ -354,7 +367,8 @@ ssize_t log_read(u64 *seq, struct log_record_info *info, char *buf, size_t cap)
 		return -EAGAIN;
 	}
 	r = record_at(c.offset);
-	*info = (struct log_record_info){.seq = r->seq, .time_ns = r->time_ns, .level = (enum log_level)r->level};
+	*info = (struct log_record_info){
+		.seq = r->seq, .time_ns = r->time_ns, .level = (enum log_level)r->level};
 	len = min((size_t)r->len, cap);
 	memcpy(buf, r->text, len);
 	skip(&c);

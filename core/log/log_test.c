@@ -10,7 +10,8 @@
 #include "base/fmt.h"
 #include "base/string.h"
 
-// LOG_DEBUG lines stay off the console unless it was asked for them, in which case these tests are slow but right.
+// LOG_DEBUG lines stay off the console unless it was asked for them, in which case these tests are
+// slow but right.
 static bool read_is(u64 *seq, const char *wanted)
 {
 	struct log_record_info info;

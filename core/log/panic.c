@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// panic.c: the end: says why, shows what every CPU did, stops them, and restarts if the command line says so. Privileged.
+// panic.c: the end: says why, shows what every CPU did, stops them, and restarts if the command
+// line says so. Privileged.
 //
-// The first CPU that comes here reports; others that follow, also while it reports, wait with interrupts off for its NMI, which makes
-// them print their own calls. A CPU that panics while it reports prints one line and goes straight to the end; if even that
-// fails, it halts.
+// The first CPU that comes here reports; others that follow, also while it reports, wait with
+// interrupts off for its NMI, which makes them print their own calls. A CPU that panics while it
+// reports prints one line and goes straight to the end; if even that fails, it halts.
 #include "core/panic.h"
 #include "core/acpi.h"
 #include "core/cmdline.h"
@@ -21,7 +22,7 @@
 
 constexpr size_t TEXT_MAX = 320;
 
-static u32 panic_cpu; // atomic; CPU number + 1 of the one that reports
+static u32 panic_cpu;	// atomic; CPU number + 1 of the one that reports
 static u32 panic_depth; // that CPU only
 
 // Nothing that could fail again: no logging of malformed values.

@@ -2,16 +2,20 @@
 // random.c: random numbers for the kernel and for programs. Privileged.
 //
 // Three layers:
-//   pools     per CPU, four words into which interrupts mix the cycle counter: a few instructions, no lock
-//   base      one ChaCha20 key under base_lock. What is mixed in is absorbed: key = ChaCha20(key ^ input). Whoever does not know the
-//	       key learns nothing from controlling inputs, and old keys cannot be computed from new ones
-//   streams   per CPU, a key of its own drawn from base, and a buffer of key stream: fast key erasure. Each refill makes a new key first
-//	       and overwrites the old one; each byte is erased as it is given out. Numbers given out before stay secret whatever is
-//	       read from memory later
-// A stream draws a new key when base has absorbed new entropy (`generation`) and after so many refills.
+//   pools     per CPU, four words into which interrupts mix the cycle counter: a few instructions,
+//             no lock
+//   base      one ChaCha20 key under base_lock. What is mixed in is absorbed: key = ChaCha20(key ^
+//             input). Whoever does not know the key learns nothing from controlling inputs, and old
+//             keys cannot be computed from new ones
+//   streams   per CPU, a key of its own drawn from base, and a buffer of key stream: fast key
+//             erasure. Each refill makes a new key first and overwrites the old one; each byte is
+//             erased as it is given out. Numbers given out before stay secret whatever is read from
+//             memory later
+// A stream draws a new key when base has absorbed new entropy (`generation`) and after so many
+// refills.
 //
-// Numbers can always be had. random_ready() is false until 256 bits of entropy have been counted; with a generator in the CPU that
-// is so after random_init.
+// Numbers can always be had. random_ready() is false until 256 bits of entropy have been counted;
+// with a generator in the CPU that is so after random_init.
 #include "core/random.h"
 #include "core/bootinfo.h"
 #include "core/lock.h"
@@ -28,7 +32,8 @@ constexpr size_t BUFFER_BYTES = 4 * CHACHA20_BLOCK;
 constexpr u32 READY_BITS = 256;
 constexpr u32 REFILLS_PER_KEY = 1024;
 constexpr u32 SAMPLES_PER_FLUSH = 128;
-constexpr u32 BITS_PER_FLUSH = 8; // of 128 interrupts' arrival times: a careful guess, for emulated clocks are coarse
+// Of 128 interrupts' arrival times: a careful guess, for emulated clocks are coarse.
+constexpr u32 BITS_PER_FLUSH = 8;
 
 struct stream { // owner CPU only, interrupts off
 	u32 key[KEY_BYTES / 4];
@@ -82,7 +87,8 @@ static void absorb(const void *data, size_t len)
 static void count_entropy(u32 bits)
 {
 	fresh_bits = min(fresh_bits + min(bits, READY_BITS), READY_BITS);
-	// Streams follow at once while entropy is scarce, later only when a whole key's worth has come in.
+	// Streams follow at once while entropy is scarce, later only when a whole key's worth has
+	// come in.
 	if (fresh_bits && (fresh_bits == READY_BITS || entropy_bits < READY_BITS)) {
 		store_once(&entropy_bits, min(entropy_bits + fresh_bits, READY_BITS));
 		store_once(&generation, generation + 1);
@@ -197,7 +203,8 @@ void random_bytes(void *out, size_t len)
 		take(out, len);
 		return;
 	}
-	// Much at once: a key for this request alone, so that interrupts stay on. Its counter is good for 256 GiB; a fresh key well before.
+	// Much at once: a key for this request alone, so that interrupts stay on. Its counter is
+	// good for 256 GiB; a fresh key well before.
 	while (len) {
 		size_t n = min(len, (size_t)MiB);
 
@@ -222,11 +229,12 @@ void random_init(void)
 	irqflags_t flags = spin_lock_irqsave(&base_lock);
 	u32 bits;
 
-	absorb(bootinfo.mem, bootinfo.nmem * sizeof(bootinfo.mem[0])); // differs between machines, if nothing else does
+	// These differ between machines, if nothing else does.
+	absorb(bootinfo.mem, bootinfo.nmem * sizeof(bootinfo.mem[0]));
 	absorb(bootinfo.cmdline, strlen(bootinfo.cmdline));
 	bits = absorb_machine(8);
 	count_entropy(bits);
 	spin_unlock_irqrestore(&base_lock, flags);
 	log_info("Random numbers: %s.", bits >= READY_BITS ? "seeded by the CPU's generator"
-							       : "waiting for entropy from interrupts");
+							   : "waiting for entropy from interrupts");
 }

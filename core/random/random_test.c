@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// random_test.c: random numbers differ from each other, on one CPU and between CPUs, and look evenly spread.
+// random_test.c: random numbers differ from each other, on one CPU and between CPUs, and look
+// evenly spread.
 #include "core/ktest.h"
 #include "core/random.h"
 #include "core/slab.h"

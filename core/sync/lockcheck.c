@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: MIT
-// lockcheck.c: the lock checker of DEBUG=1 builds: finds possible deadlocks on the first run that nests locks wrongly. Privileged.
+// lockcheck.c: the lock checker of DEBUG=1 builds: finds possible deadlocks on the first run that
+// nests locks wrongly. Privileged.
 //
-// Every lock belongs to a class, every class has a rank (core/lock_classes.def). What is checked when a lock is taken:
-//   order      all locks held in this context have a smaller rank; equal only when the caller says so (*_nested).
+// Every lock belongs to a class, every class has a rank (core/lock_classes.def). What is checked
+// when a lock is taken:
+//   order      all locks held in this context have a smaller rank; equal only when the caller says
+//              so (*_nested).
 //   recursion  the lock is not held here already.
-//   interrupts a class with irq=1 is taken with interrupts off and given back before they come on; one with irq=0 is not taken in an
-//	       interrupt, nor under a lock with irq=1: another CPU's interrupt may want the outer one while this CPU's interrupt, or
-//	       the other CPU, holds the inner one up.
-//   sleeping   mutexes and rwlocks (rank below 1000) are not taken under a spinlock or in an interrupt.
-// Since locks of interrupts can thus never wait for what they interrupted, the two are checked apart.
+//   interrupts a class with irq=1 is taken with interrupts off and given back before they come on;
+//              one with irq=0 is not taken in an interrupt, nor under a lock with irq=1: an
+//              interrupt that met the inner one's holder might wait for the outer one.
+//   sleeping   mutexes and rwlocks (rank below 1000) are not taken under a spinlock or in an
+//              interrupt.
+// Since locks of interrupts can thus never wait for what they interrupted, the two are checked
+// apart.
 //
-// Where it is noted: spinlocks by CPU (their holder cannot migrate), a stack for process context and one for interrupts; sleeping
-// locks in struct thread. The stacks are owner CPU only. An NMI may come at any instruction here: it uses trylocks only, and the
-// stacks stay right under it because a slot is claimed before it is filled, and because it leaves them as it found them.
+// Where it is noted: spinlocks by CPU (their holder cannot migrate), a stack for process context
+// and one for interrupts; sleeping locks in struct thread. The stacks are owner CPU only. An NMI
+// may come at any instruction here: it uses trylocks only, and the stacks stay right under it
+// because a slot is claimed before it is filled, and because it leaves them as it found them.
 //
-// A violation panics with both places. The checker takes no lock itself; while it reports, it is off on this CPU, so that the log's
-// locks cannot make it report again.
+// A violation panics with both places. The checker takes no lock itself; while it reports, it is
+// off on this CPU, so that the log's locks cannot make it report again.
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/panic.h"
@@ -76,8 +82,9 @@ void lockcheck_test_hook(void (*fn)(const char *text))
 	WRITE_ONCE(test_hook, fn);
 }
 
-static __cold __noinline void violation(const char *what, const void *lock, enum lock_class cls, uintptr_t ip,
-					const char *other_what, enum lock_class other_cls, uintptr_t other_ip)
+static __cold __noinline void violation(const char *what, const void *lock, enum lock_class cls,
+					uintptr_t ip, const char *other_what,
+					enum lock_class other_cls, uintptr_t other_ip)
 {
 	char here[64], there[64], text[256];
 
@@ -87,10 +94,12 @@ static __cold __noinline void violation(const char *what, const void *lock, enum
 	this_cpu_write(reporting, 1);
 	symbol_name(ip, here, sizeof(here));
 	if (other_what)
-		scnprintf(text, sizeof(text), "lock check: %s: %s (%p) at %s, %s %s taken at %s", what, classes[cls].name, lock,
-			  here, other_what, classes[other_cls].name, symbol_name(other_ip, there, sizeof(there)));
+		scnprintf(text, sizeof(text), "lock check: %s: %s (%p) at %s, %s %s taken at %s",
+			  what, classes[cls].name, lock, here, other_what, classes[other_cls].name,
+			  symbol_name(other_ip, there, sizeof(there)));
 	else
-		scnprintf(text, sizeof(text), "lock check: %s: %s (%p) at %s", what, classes[cls].name, lock, here);
+		scnprintf(text, sizeof(text), "lock check: %s: %s (%p) at %s", what,
+			  classes[cls].name, lock, here);
 	if (READ_ONCE(test_hook) && test_thread == current()) {
 		test_hook(text);
 	} else {
@@ -102,8 +111,8 @@ out:
 	preempt_enable_no_resched();
 }
 
-static void check_order(const void *lock, enum lock_class cls, uintptr_t ip, bool nested, const void *held,
-			enum lock_class held_cls, uintptr_t held_ip)
+static void check_order(const void *lock, enum lock_class cls, uintptr_t ip, bool nested,
+			const void *held, enum lock_class held_cls, uintptr_t held_ip)
 {
 	if (held == lock)
 		violation("taken twice", lock, cls, ip, "while", held_cls, held_ip);
@@ -111,14 +120,16 @@ static void check_order(const void *lock, enum lock_class cls, uintptr_t ip, boo
 		violation("wrong order", lock, cls, ip, "under", held_cls, held_ip);
 }
 
-static void check_spin(const void *lock, enum lock_class cls, bool nested, uintptr_t ip, const struct held_stack *s)
+static void check_spin(const void *lock, enum lock_class cls, bool nested, uintptr_t ip,
+		       const struct held_stack *s)
 {
 	for (u32 i = 0; i < s->n; i++) {
 		const struct held_spin *h = &s->held[i];
 
 		check_order(lock, cls, ip, nested, h->lock, h->cls, h->ip);
 		if (classes[h->cls].irq && !classes[cls].irq)
-			violation("not irq-safe", lock, cls, ip, "under the irq-safe", h->cls, h->ip);
+			violation("not irq-safe", lock, cls, ip, "under the irq-safe", h->cls,
+				  h->ip);
 	}
 	if (!classes[cls].irq && in_interrupt())
 		violation("taken in an interrupt", lock, cls, ip, nullptr, LOCK_none, 0);
@@ -156,7 +167,8 @@ static void release_spin(const void *lock, enum lock_class cls, uintptr_t ip)
 	violation("given back but not held", lock, cls, ip, nullptr, LOCK_none, 0);
 }
 
-static void check_sleeping(const void *lock, enum lock_class cls, bool nested, uintptr_t ip, const struct thread *t)
+static void check_sleeping(const void *lock, enum lock_class cls, bool nested, uintptr_t ip,
+			   const struct thread *t)
 {
 	preempt_disable(); // or the stack would be another CPU's after the first look
 	const struct held_stack *s = stack_here();
@@ -164,10 +176,12 @@ static void check_sleeping(const void *lock, enum lock_class cls, bool nested, u
 	if (in_interrupt())
 		violation("may sleep, in an interrupt", lock, cls, ip, nullptr, LOCK_none, 0);
 	else if (s->n)
-		violation("may sleep", lock, cls, ip, "under spinlock", s->held[s->n - 1].cls, s->held[s->n - 1].ip);
+		violation("may sleep", lock, cls, ip, "under spinlock", s->held[s->n - 1].cls,
+			  s->held[s->n - 1].ip);
 	preempt_enable();
 	for (u32 i = 0; i < t->nheld; i++)
-		check_order(lock, cls, ip, nested, t->held[i].lock, (enum lock_class)t->held[i].cls, t->held[i].ip);
+		check_order(lock, cls, ip, nested, t->held[i].lock, (enum lock_class)t->held[i].cls,
+			    t->held[i].ip);
 }
 
 static void push_sleeping(const void *lock, enum lock_class cls, uintptr_t ip, struct thread *t)
@@ -262,8 +276,8 @@ void lockcheck_no_spinlocks(const char *what)
 		violation(text, nullptr, LOCK_none, ip, nullptr, LOCK_none, 0);
 	} else if (s->n) {
 		scnprintf(text, sizeof(text), "%s under a spinlock", what);
-		violation(text, s->held[s->n - 1].lock, LOCK_none, ip, "holding", s->held[s->n - 1].cls,
-			  s->held[s->n - 1].ip);
+		violation(text, s->held[s->n - 1].lock, LOCK_none, ip, "holding",
+			  s->held[s->n - 1].cls, s->held[s->n - 1].ip);
 	}
 	preempt_enable_no_resched(); // the caller is about to schedule anyway
 }
@@ -277,11 +291,13 @@ void lockcheck_print_held(void)
 		const struct held_stack *s = &(*this_cpu_ptr(held_spins))[context];
 
 		for (u32 i = 0; i < min(s->n, HELD_SPIN_MAX); i++)
-			log_err("  holds %s (%p), taken at %s%s", classes[s->held[i].cls].name, s->held[i].lock,
-				symbol_name(s->held[i].ip, name, sizeof(name)), context ? ", in an interrupt" : "");
+			log_err("  holds %s (%p), taken at %s%s", classes[s->held[i].cls].name,
+				s->held[i].lock, symbol_name(s->held[i].ip, name, sizeof(name)),
+				context ? ", in an interrupt" : "");
 	}
 	for (u32 i = 0; t && i < min(t->nheld, (u32)ARRAY_SIZE(t->held)); i++)
-		log_err("  holds %s (%p), taken at %s", classes[t->held[i].cls % LOCK_NCLASSES].name, t->held[i].lock,
+		log_err("  holds %s (%p), taken at %s",
+			classes[t->held[i].cls % LOCK_NCLASSES].name, t->held[i].lock,
 			symbol_name(t->held[i].ip, name, sizeof(name)));
 }
 

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
 // mutex.c: sleeping locks for one holder. Privileged.
 //
-// The owner word holds everything that the fast paths need: 0 is free; a thread's address is held; bit 0 says that threads are in
-// m->waiters, so the unlocker must take the slow path. Bit 0 changes only under m->lock; the address changes by compare-exchange
-// from free, or under m->lock by hand-off.
+// The owner word holds everything that the fast paths need: 0 is free; a thread's address is held;
+// bit 0 says that threads are in m->waiters, so the unlocker must take the slow path. Bit 0 changes
+// only under m->lock; the address changes by compare-exchange from free, or under m->lock by
+// hand-off.
 //
-// A thread that finds the mutex held first spins while the holder is on another CPU, for a short time: most sections are shorter
-// than a switch. Then it queues up, first come, first served. An unlock frees the mutex and wakes the first waiter, which has to
-// compete with threads that come by (they take it without a switch: that is what keeps a contended mutex fast). A waiter that lost
-// once asks for hand-off: the next unlock makes it the owner. So nobody waits for more than one turn at the head of the queue.
+// A thread that finds the mutex held first spins while the holder is on another CPU, for a short
+// time: most sections are shorter than a switch. Then it queues up, first come, first served. An
+// unlock frees the mutex and wakes the first waiter, which has to compete with threads that come by
+// (they take it without a switch: that is what keeps a contended mutex fast). A waiter that lost
+// once asks for hand-off: the next unlock makes it the owner. So nobody waits for more than one
+// turn at the head of the queue.
 //
-// Lifetime: m->lock is taken in the unlock's slow path after a waiter may have got the mutex only by hand-off or wake-up under that
-// same lock; whoever frees the object that holds a mutex must therefore make sure, as by a reference, that no unlock is still running.
+// Lifetime: m->lock is taken in the unlock's slow path after a waiter may have got the mutex only
+// by hand-off or wake-up under that same lock; whoever frees the object that holds a mutex must
+// therefore make sure, as by a reference, that no unlock is still running.
 #include "base/errno.h"
 #include "core/lock.h"
 #include "core/panic.h"
@@ -46,8 +50,8 @@ static bool try_take(mutex_t *m)
 	uintptr_t owner = load_once(&m->owner);
 
 	while (!owner_thread(owner))
-		if (__atomic_compare_exchange_n(&m->owner, &owner, (uintptr_t)current() | owner, false, __ATOMIC_ACQUIRE,
-						__ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&m->owner, &owner, (uintptr_t)current() | owner,
+						false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return true;
 	return false;
 }
@@ -62,8 +66,8 @@ static bool spin_for_owner(mutex_t *m)
 				return true;
 			continue;
 		}
-		// The owner may exit meanwhile. Threads lie in slab memory, which stays readable, and a stale answer only
-		// means that we spin or sleep wrongly once.
+		// The owner may exit meanwhile. Threads lie in slab memory, which stays readable,
+		// and a stale answer only means that we spin or sleep wrongly once.
 		if (!load_once(&owner->on_cpu))
 			return false;
 		cpu_relax();
@@ -94,7 +98,8 @@ static int lock_slow(mutex_t *m, u32 state)
 		if (owner_thread(load_once(&m->owner)) == w.thread || try_take(m))
 			break;
 		thread_prepare_sleep(state);
-		if (thread_interrupt_pending(state)) { // asked after the state is set: a kill from here on wakes us
+		if (thread_interrupt_pending(
+			    state)) { // asked after the state is set: a kill from here on wakes us
 			err = -EINTR;
 			break;
 		}
@@ -129,7 +134,8 @@ void mutex_unlock_slow(mutex_t *m)
 	assert(owner_thread(load_once(&m->owner)) == current());
 	store_release(&m->owner, next);
 	if (w)
-		thread_wake(w->thread); // it cannot leave the queue, and its frame, before we drop the lock
+		thread_wake(w->thread); // it cannot leave the queue, and its frame, before we drop
+					// the lock
 	spin_unlock_irqrestore(&m->lock, flags);
 }
 

@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: MIT
 // rcu.c: grace periods, and the callbacks that wait for them. Privileged.
 //
-// A read section is code with preemption off. A grace period that begins after an object was unlinked ends when every CPU has been
-// seen outside of read sections once (a quiescent state); from then on nobody can hold the object.
+// A read section is code with preemption off. A grace period that begins after an object was
+// unlinked ends when every CPU has been seen outside of read sections once (a quiescent state);
+// from then on nobody can hold the object.
 //
 //   cpus_pending   the CPUs that the running grace period still waits for: one bit each, atomic
-//   rcu_wanted     per CPU, set by the grace-period thread, cleared by the CPU when it reports. Only a hint to look: the bit counts
-//   rcu_idling     per CPU: idle in HLT, outside of interrupts. Such a CPU is taken as quiescent without being woken
+//   rcu_wanted     per CPU, set by the grace-period thread, cleared by the CPU when it reports.
+//                  Only a hint to look: the bit counts
+//   rcu_idling     per CPU: idle in HLT, outside of interrupts. Such a CPU is taken as quiescent
+//                  without being woken
 //
-// Ordering. The report is an atomic read-modify-write with full order: what the CPU read in earlier sections is done. The
-// grace-period thread sets cpus_pending, then rcu_wanted, then has a full barrier, then reads rcu_idling. A CPU entering idle stores
-// rcu_idling (fully ordered) and then looks at rcu_wanted: one of the two sees the other. A CPU leaving idle stores rcu_idling, fully
-// ordered, before any read section: if it was still seen as idle, its sections see everything unlinked before the grace period.
+// Ordering. The report is an atomic read-modify-write with full order: what the CPU read in earlier
+// sections is done. The grace-period thread sets cpus_pending, then rcu_wanted, then has a full
+// barrier, then reads rcu_idling. A CPU entering idle stores rcu_idling (fully ordered) and then
+// looks at rcu_wanted: one of the two sees the other. A CPU leaving idle stores rcu_idling, fully
+// ordered, before any read section: if it was still seen as idle, its sections see everything
+// unlinked before the grace period.
 //
-// rcu_quiescent() runs inside the scheduler and wakes nobody. The thread "rcu" therefore polls, with growing pauses, while a grace
-// period is under way (not otherwise). CPUs that have not reported after a few polls, because they run one program without ticks or do
-// not tell that they idle, are sent a reschedule interrupt.
+// rcu_quiescent() runs inside the scheduler and wakes nobody. The thread "rcu" therefore polls,
+// with growing pauses, while a grace period is under way (not otherwise). CPUs that have not
+// reported after a few polls, because they run one program without ticks or do not tell that they
+// idle, are sent a reschedule interrupt.
 //
-// rcu_call pushes onto a per-CPU stack without a lock; the thread takes all stacks before it begins a grace period and hands the
-// batch to the thread "rcu_callbacks", which runs it: callbacks may sleep without holding up grace periods. Batches are numbered.
-// Whoever waits (synchronize, barrier) waits for the batch after the one whose collection may be under way.
+// rcu_call pushes onto a per-CPU stack without a lock; the thread takes all stacks before it begins
+// a grace period and hands the batch to the thread "rcu_callbacks", which runs it: callbacks may
+// sleep without holding up grace periods. Batches are numbered. Whoever waits (synchronize,
+// barrier) waits for the batch after the one whose collection may be under way.
 #include "core/rcu.h"
 #include "core/panic.h"
 #include "core/smp.h"
@@ -27,7 +34,8 @@
 #include "core/time.h"
 #include "core/wait.h"
 
-constexpr u64 GATHER_NS = 3'000'000; // callbacks are left to gather before a grace period, unless somebody waits for it
+// Callbacks are left to gather before a grace period, unless somebody waits for it.
+constexpr u64 GATHER_NS = 3'000'000;
 constexpr u64 POLL_FIRST_NS = 1'000'000;
 constexpr u64 POLL_MAX_NS = 8'000'000;
 constexpr u32 POLLS_BEFORE_KICK = 2;
@@ -38,18 +46,20 @@ static DEFINE_PERCPU(struct rcu_head *, callbacks); // a stack, newest first; at
 
 static u64 cpus_pending; // atomic
 
-static u64 batch_collected; // number of the last batch whose collection has begun; grace-period thread writes, atomic
-static u64 batch_wanted;    // batches up to this one are wanted though they be empty; atomic maximum
-static u64 batch_safe;	    // its grace period is over; grace-period thread writes, atomic
-static u64 batch_run;	    // its callbacks have run; callback thread writes, atomic
-static struct wait_queue progress = WAIT_QUEUE_INIT(progress); // batch_safe or batch_run has changed
+static u64 batch_collected; // number of the last batch whose collection has begun; grace-period
+			    // thread writes, atomic
+static u64 batch_wanted; // batches up to this one are wanted though they be empty; atomic maximum
+static u64 batch_safe;	 // its grace period is over; grace-period thread writes, atomic
+static u64 batch_run;	 // its callbacks have run; callback thread writes, atomic
+// batch_safe or batch_run has changed.
+static struct wait_queue progress = WAIT_QUEUE_INIT(progress);
 
 static struct thread *grace_thread, *callback_thread; // immutable once started
-static u32 grace_thread_idle;			       // atomic; 1: has to be woken
+static u32 grace_thread_idle;			      // atomic; 1: has to be woken
 
 static spinlock_t ready_lock = SPINLOCK_INIT(LOCK_rcu);
 static struct rcu_head *ready, **ready_end = &ready; // ready_lock: to be run, oldest first
-static u64 ready_batch;				      // ready_lock: number of the last batch in it
+static u64 ready_batch;				     // ready_lock: number of the last batch in it
 
 void rcu_quiescent_slow(void)
 {
@@ -74,8 +84,8 @@ void rcu_call(struct rcu_head *h, void (*fn)(struct rcu_head *h))
 	do {
 		h->next = old;
 	} while (!try_cmpxchg(stack, &old, h));
-	// Full order by the exchange: the thread sees the callback before it idles, or we see it idle. When the stack was not empty,
-	// whoever pushed first has woken it.
+	// Full order by the exchange: the thread sees the callback before it idles, or we see it
+	// idle. When the stack was not empty, whoever pushed first has woken it.
 	if (!old)
 		wake_grace_thread();
 	preempt_enable();
@@ -124,8 +134,8 @@ static void grace_period(void)
 {
 	u64 pause_ns = POLL_FIRST_NS;
 
-	preempt_disable();
-	__atomic_store_n(&cpus_pending, cpumask_all() & ~(1ull << this_cpu_id()), __ATOMIC_SEQ_CST); // this thread reads nothing
+	preempt_disable(); // this thread is in no read section itself
+	__atomic_store_n(&cpus_pending, cpumask_all() & ~(1ull << this_cpu_id()), __ATOMIC_SEQ_CST);
 	preempt_enable();
 	for_each_cpu(cpu, load_once(&cpus_pending))
 		store_once(percpu_ptr(rcu_wanted, cpu), 1u);
@@ -244,7 +254,8 @@ void rcu_synchronize(void)
 	u64 batch;
 
 	lockcheck_no_spinlocks("rcu_synchronize");
-	// Alone, this thread's running here proves that no other thread is in a read section: those are not preempted.
+	// Alone, this thread's running here proves that no other thread is in a read section: those
+	// are not preempted.
 	if (smp_ncpus <= 1) {
 		barrier();
 		return;

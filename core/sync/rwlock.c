@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // rwlock.c: sleeping locks for many readers or one writer. Privileged.
 //
-// The state word: RW_WRITER, or the number of readers; RW_WAITERS while threads are in l->waiters. While RW_WAITERS is set the fast
-// paths take nothing, so a waiting writer is not starved by new readers, and whoever brings the rest of the word to 0 comes here.
-// RW_WAITERS changes only under l->lock.
+// The state word: RW_WRITER, or the number of readers; RW_WAITERS while threads are in l->waiters.
+// While RW_WAITERS is set the fast paths take nothing, so a waiting writer is not starved by new
+// readers, and whoever brings the rest of the word to 0 comes here. RW_WAITERS changes only under
+// l->lock.
 //
-// The lock is handed over: under l->lock grant_locked() makes the first waiter the holder (a writer alone, readers all up to the
-// next writer) and wakes it. A woken thread therefore holds the lock already. Order is first come, first served.
+// The lock is handed over: under l->lock grant_locked() makes the first waiter the holder (a writer
+// alone, readers all up to the next writer) and wakes it. A woken thread therefore holds the lock
+// already. Order is first come, first served.
 #include "base/errno.h"
 #include "core/lock.h"
 #include "core/panic.h"
@@ -42,8 +44,9 @@ static void grant_one(rwlock_t *l, struct rwlock_waiter *w)
 	thread_wake(w->thread);
 }
 
-// l->lock held. Gives the lock to those at the head of the queue who may have it now. While RW_WAITERS is set the holders can only
-// become fewer behind our back, so what may be granted may still be granted a moment later.
+// l->lock held. Gives the lock to those at the head of the queue who may have it now. While
+// RW_WAITERS is set the holders can only become fewer behind our back, so what may be granted may
+// still be granted a moment later.
 static void grant_locked(rwlock_t *l)
 {
 	while (!list_empty(&l->waiters)) {
@@ -94,7 +97,8 @@ static int wait_for_grant(rwlock_t *l, bool write, u32 thread_state)
 	grant_locked(l); // the holder may have left before it could see that we wait
 	while (!w.granted) {
 		thread_prepare_sleep(thread_state);
-		if (thread_interrupt_pending(thread_state)) { // asked after the state is set: a kill from here on wakes us
+		if (thread_interrupt_pending(thread_state)) { // asked after the state is set: a
+							      // kill from here on wakes us
 			list_del(&w.link);
 			if (list_empty(&l->waiters))
 				__atomic_fetch_and(&l->state, ~RW_WAITERS, __ATOMIC_RELAXED);
@@ -173,7 +177,7 @@ void write_unlock(rwlock_t *l)
 	write_unlock_fast(l);
 }
 #else
-#define CALLER ((uintptr_t)0)
+#define CALLER			  ((uintptr_t)0)
 #define lockcheck_release(l, cls) ((void)0)
 static inline void check(rwlock_t *, bool, uintptr_t)
 {

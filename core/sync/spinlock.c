@@ -12,7 +12,8 @@ constexpr u64 TURNS_PER_LOOK = 1 << 18;
 constexpr u64 STUCK_NS = 10'000'000'000;
 constexpr u64 STUCK_TURNS = 1ull << 34; // where the clock does not run yet
 
-static DEFINE_PERCPU(bool, stuck_reporting); // owner CPU only: the report's own locks may be what we wait for
+static DEFINE_PERCPU(
+	bool, stuck_reporting); // owner CPU only: the report's own locks may be what we wait for
 
 static __cold __noinline void report_stuck(const spinlock_t *l, uintptr_t ip)
 {
@@ -24,7 +25,8 @@ static __cold __noinline void report_stuck(const spinlock_t *l, uintptr_t ip)
 	log_err("CPU %u waits for a spinlock (%p) since 10 s at %s", this_cpu_id(), (const void *)l,
 		symbol_name(ip, name, sizeof(name)));
 #if CONFIG_DEBUG
-	log_err("  it is held by CPU %d, taken at %s", READ_ONCE(l->cpu) - 1, symbol_name(l->taken_at, name, sizeof(name)));
+	log_err("  it is held by CPU %d, taken at %s", READ_ONCE(l->cpu) - 1,
+		symbol_name(l->taken_at, name, sizeof(name)));
 #endif
 	this_cpu_write(stuck_reporting, false);
 }
@@ -49,7 +51,8 @@ void spin_lock_slow(spinlock_t *l)
 			}
 		}
 		u32 expected = 0;
-		if (__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE,
+						__ATOMIC_RELAXED))
 			return;
 	}
 }
@@ -61,7 +64,8 @@ void spin_lock_debug(spinlock_t *l, bool nested)
 	u32 expected = 0;
 
 	lockcheck_acquire(l, l->cls, nested, ip);
-	if (!__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_RELAXED))
 		spin_lock_slow(l);
 	l->taken_at = ip;
 	WRITE_ONCE(l->cpu, (u16)(this_cpu_id() + 1));
@@ -72,7 +76,8 @@ bool spin_trylock_debug(spinlock_t *l)
 	uintptr_t ip = (uintptr_t)__builtin_return_address(0);
 	u32 expected = 0;
 
-	if (!__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_RELAXED))
 		return false;
 	lockcheck_acquired_try(l, l->cls, ip);
 	l->taken_at = ip;

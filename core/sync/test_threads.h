@@ -5,7 +5,8 @@
 #include "core/time.h"
 #include "core/wait.h"
 
-// Some kernel threads that run one function. Static storage: a thread that hangs in a failed test goes on using it.
+// Some kernel threads that run one function. Static storage: a thread that hangs in a failed test
+// goes on using it.
 struct test_threads {
 	void (*fn)(void *arg);
 	void *arg;

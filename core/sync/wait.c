@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// wait.c: wait queues: who waits for what, and waking them. Privileged. core/wait.h says why no wake-up is lost.
+// wait.c: wait queues: who waits for what, and waking them. Privileged. core/wait.h says why no
+// wake-up is lost.
 //
-// A thread's waiter lies in its stack frame. The waker wakes the thread first and takes the waiter off the queue last, with a store
-// that a waiter on its way out checks without the lock (wait_queue_remove): once the link is empty, its frame may go. A waiter that
-// goes on waiting instead asks under the queue's lock whether it is still queued (wait_queue_readd): without the lock it could
-// take its place in the queue for granted just before the waker takes it away.
+// A thread's waiter lies in its stack frame. The waker wakes the thread first and takes the waiter
+// off the queue last, with a store that a waiter on its way out checks without the lock
+// (wait_queue_remove): once the link is empty, its frame may go. A waiter that goes on waiting
+// instead asks under the queue's lock whether it is still queued (wait_queue_readd): without the
+// lock it could take its place in the queue for granted just before the waker takes it away.
 #include "core/wait.h"
 #include "core/panic.h"
 
@@ -73,7 +75,8 @@ void wait_queue_wake_slow(struct wait_queue *q, u32 n, u32 key, bool sync)
 		if (w->fn) {
 			woken = w->fn(w, key);
 		} else {
-			// One that was not asleep stays: it may be on its way from queueing up to sleeping, and must not sleep unqueued.
+			// One that was not asleep stays: it may be on its way from queueing up to
+			// sleeping, and must not sleep unqueued.
 			woken = sync ? thread_wake_sync(w->thread) : thread_wake(w->thread);
 			if (woken)
 				unlink_woken(w);

@@ -291,7 +291,8 @@ KTEST(work, runs_once_for_each_queueing)
 	EXPECT_TRUE(work_queue(&w));
 	work_flush(&w);
 	EXPECT_EQ(atomic_load(&work_runs), 1u);
-	for (u32 i = 0; i < 5; i++) { // queued again while it runs, it runs again, but not beside itself
+	for (u32 i = 0; i < 5;
+	     i++) { // queued again while it runs, it runs again, but not beside itself
 		work_queue(&w);
 		test_sleep_ms(1);
 	}

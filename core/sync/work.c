@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // work.c: deferred work: one queue, and a few kernel threads that run what is in it. Privileged.
 //
-// A piece of work is idle, queued (on the list), running (a worker's `running` names it), or queued and running when it was queued
-// again meanwhile; a worker passes over work that another worker is running. Once fn was called the worker does not touch the work
-// again, which may be freed by then; `running` is compared, never followed.
+// A piece of work is idle, queued (on the list), running (a worker's `running` names it), or queued
+// and running when it was queued again meanwhile; a worker passes over work that another worker is
+// running. Once fn was called the worker does not touch the work again, which may be freed by then;
+// `running` is compared, never followed.
 //
-// All workers are equal. An idle worker takes itself off the list of idle ones, or is taken off by who wakes it; last come, first
-// woken: its stack is the warmest. Work that sleeps holds other work up only when as many sleep at once as there are workers; work that
-// waits for other work has to be made another way.
+// All workers are equal. An idle worker takes itself off the list of idle ones, or is taken off by
+// who wakes it; last come, first woken: its stack is the warmest. Work that sleeps holds other work
+// up only when as many sleep at once as there are workers; work that waits for other work has to be
+// made another way.
 #include "core/work.h"
 #include "core/lock.h"
 #include "core/log.h"
@@ -26,8 +28,8 @@ static struct worker {
 } workers[WORKERS];
 
 static spinlock_t queue_lock = SPINLOCK_INIT(LOCK_work_queue);
-static struct list queue = LIST_INIT(queue);   // queue_lock
-static struct list idle = LIST_INIT(idle);     // queue_lock
+static struct list queue = LIST_INIT(queue); // queue_lock
+static struct list idle = LIST_INIT(idle);   // queue_lock
 static struct wait_queue flushers = WAIT_QUEUE_INIT(flushers);
 
 void work_init(struct work *w, void (*fn)(struct work *))

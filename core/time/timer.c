@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 // timer.c: one-shot timers: each CPU's queue, and when its hardware is to interrupt. Privileged.
 //
-// Every CPU has a tree of timers by expiry, whose first node is at hand, and besides the end of the scheduler's slice, which changes
-// with each switch of threads and therefore is one word instead of a node. Its hardware is programmed for the earlier of the two, but
-// only ever forward: cancelling a timer or putting the slice off leaves the hardware alone. It then interrupts once for nothing, which
-// is cheaper than programming it each time, for most timeouts are cancelled long before they are due.
+// Every CPU has a tree of timers by expiry, whose first node is at hand, and besides the end of the
+// scheduler's slice, which changes with each switch of threads and therefore is one word instead of
+// a node. Its hardware is programmed for the earlier of the two, but only ever forward: cancelling
+// a timer or putting the slice off leaves the hardware alone. It then interrupts once for nothing,
+// which is cheaper than programming it each time, for most timeouts are cancelled long before they
+// are due.
 //
-// A timer belongs to the CPU in t->cpu even while idle: that CPU's lock guards it. timer_start takes it over to this CPU under both
-// locks, unless its function runs at that moment: then it stays where it is, so that a function never runs twice at once.
-// Once fn was called the timer is not touched again: it may be freed then. `running` is compared, never followed.
+// A timer belongs to the CPU in t->cpu even while idle: that CPU's lock guards it. timer_start
+// takes it over to this CPU under both locks, unless its function runs at that moment: then it
+// stays where it is, so that a function never runs twice at once. Once fn was called the timer is
+// not touched again: it may be freed then. `running` is compared, never followed.
 #include "core/lock.h"
 #include "core/panic.h"
 #include "core/percpu.h"
@@ -23,8 +26,8 @@ struct timer_cpu {
 	struct rb_root_cached tree; // lock
 	struct timer *running;	    // lock; what this CPU's interrupt is calling now
 	u64 slice_ns;		    // owner CPU only, interrupts off
-	u64 programmed_ns;	    // owner CPU only, interrupts off; when the hardware will interrupt
-	bool in_interrupt;	    // owner CPU only: timer_interrupt programs the hardware at its end
+	u64 programmed_ns; // owner CPU only, interrupts off; when the hardware will interrupt
+	bool in_interrupt; // owner CPU only: timer_interrupt programs the hardware at its end
 };
 
 static DEFINE_PERCPU(struct timer_cpu, timers) = {
@@ -40,7 +43,8 @@ void timer_init(struct timer *t, void (*fn)(struct timer *))
 
 static bool expires_before(const struct rb_node *a, const struct rb_node *b)
 {
-	return rb_entry(a, struct timer, node)->expires_ns < rb_entry(b, struct timer, node)->expires_ns;
+	return rb_entry(a, struct timer, node)->expires_ns <
+	       rb_entry(b, struct timer, node)->expires_ns;
 }
 
 static u64 first_expiry(const struct timer_cpu *tc)
@@ -81,7 +85,8 @@ static void remove_locked(struct timer_cpu *tc, struct timer *t)
 	t->queued = false;
 }
 
-// Takes the timer off its queue and makes it this CPU's if that may be. Returns the CPU that it belongs to now, locked.
+// Takes the timer off its queue and makes it this CPU's if that may be. Returns the CPU that it
+// belongs to now, locked.
 static struct timer_cpu *take_over(struct timer *t, struct timer_cpu *here)
 {
 	for (;;) {
@@ -96,7 +101,8 @@ static struct timer_cpu *take_over(struct timer *t, struct timer_cpu *here)
 		second = owner < here ? here : owner;
 		spin_lock(&first->lock);
 		spin_lock_nested(&second->lock);
-		if (percpu_ptr(timers, load_once(&t->cpu)) == owner && !t->queued && owner->running != t) {
+		if (percpu_ptr(timers, load_once(&t->cpu)) == owner && !t->queued &&
+		    owner->running != t) {
 			store_once(&t->cpu, this_cpu_id());
 			spin_unlock(&owner->lock);
 			return here;
@@ -116,7 +122,8 @@ void timer_start(struct timer *t, u64 expires_ns)
 	t->expires_ns = expires_ns;
 	t->queued = true;
 	rb_add_cached(&t->node, &tc->tree, expires_before);
-	// Another CPU's queue means that its interrupt is at work on it: it looks again before it leaves.
+	// Another CPU's queue means that its interrupt is at work on it: it looks again before it
+	// leaves.
 	if (tc == here && rb_first_cached(&tc->tree) == &t->node)
 		program(tc, expires_ns);
 	spin_unlock_irqrestore(&tc->lock, flags);
@@ -185,7 +192,8 @@ void timer_interrupt(void)
 		tc->slice_ns = NEVER;
 		sched_tick();
 	}
-	// What became due meanwhile interrupts again at once: the interrupted code gets its turn in between.
+	// What became due meanwhile interrupts again at once: the interrupted code gets its turn in
+	// between.
 	spin_lock(&tc->lock);
 	next = min(first_expiry(tc), tc->slice_ns);
 	tc->in_interrupt = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// pagewalk.c: asks the live page tables whether memory can be read, for code that reports crashes. Privileged.
+// pagewalk.c: asks the live page tables whether memory can be read, for code that reports crashes.
+// Privileged.
 #include "core/bootinfo.h"
 #include <arch/cpu.h>
 #include <arch/paging.h>
@@ -9,14 +10,16 @@ constexpr u64 PTE_LARGE = 1ull << 7;
 constexpr u64 PTE_ADDR = 0x000ffffffffff000;
 constexpr uintptr_t UPPER_HALF = 0xffff800000000000;
 
-// A damaged entry may name any physical address: only RAM is followed, for a read elsewhere may hang a device.
+// A damaged entry may name any physical address: only RAM is followed, for a read elsewhere may
+// hang a device.
 static bool is_ram(u64 phys)
 {
 	for (u32 i = 0; i < bootinfo.nmem; i++) {
 		const struct bootmem *m = &bootinfo.mem[i];
 
 		if (phys >= m->base && phys - m->base < m->len)
-			return m->type != BOOTMEM_RESERVED && m->type != BOOTMEM_BAD && m->type != BOOTMEM_FRAMEBUFFER;
+			return m->type != BOOTMEM_RESERVED && m->type != BOOTMEM_BAD &&
+			       m->type != BOOTMEM_FRAMEBUFFER;
 	}
 	return false;
 }

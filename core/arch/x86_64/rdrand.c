@@ -6,7 +6,8 @@
 constexpr u32 CPUID1_ECX_RDRAND = 1u << 30;
 constexpr u32 CPUID7_EBX_RDSEED = 1u << 18;
 
-// RDSEED runs dry when several CPUs draw from it; RDRAND practically never fails ten times in a row.
+// RDSEED runs dry when several CPUs draw from it; RDRAND practically never fails ten times in a
+// row.
 constexpr u32 SEED_TRIES = 64;
 constexpr u32 RAND_TRIES = 10;
 
@@ -19,7 +20,8 @@ static enum generator detect(void)
 	return cpuid(1, 0).ecx & CPUID1_ECX_RDRAND ? HAS_RDRAND : NONE;
 }
 
-// A generator that always says the same is broken (some CPUs' after resume): it must not be credited.
+// A generator that always says the same is broken (some CPUs' after resume): it must not be
+// credited.
 static bool plausible(u64 v)
 {
 	return v != 0 && v != ~0ull;

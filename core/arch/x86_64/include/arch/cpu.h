@@ -7,11 +7,32 @@
 struct trap_frame;
 
 enum cpu_feature : u32 {
-	CPU_PCID, CPU_INVPCID, CPU_PGE, CPU_1G_PAGES, CPU_SMEP, CPU_SMAP, CPU_UMIP, CPU_X2APIC, CPU_TSC_DEADLINE, CPU_TSC_INVARIANT,
-	CPU_RDTSCP, CPU_RDPID, CPU_RDRAND, CPU_RDSEED, CPU_XSAVEOPT, CPU_AVX, CPU_AVX512, CPU_HYPERVISOR, CPU_TCG, CPU_ERMS,
+	CPU_PCID,
+	CPU_INVPCID,
+	CPU_PGE,
+	CPU_1G_PAGES,
+	CPU_SMEP,
+	CPU_SMAP,
+	CPU_UMIP,
+	CPU_X2APIC,
+	CPU_TSC_DEADLINE,
+	CPU_TSC_INVARIANT,
+	CPU_RDTSCP,
+	CPU_RDPID,
+	CPU_RDRAND,
+	CPU_RDSEED,
+	CPU_XSAVEOPT,
+	CPU_AVX,
+	CPU_AVX512,
+	CPU_HYPERVISOR,
+	CPU_TCG,
+	CPU_ERMS,
 };
 extern u64 cpu_features; // bit n: enum cpu_feature n; immutable after cpu_early_init()
-static inline bool cpu_has(enum cpu_feature f) { return cpu_features >> f & 1; }
+static inline bool cpu_has(enum cpu_feature f)
+{
+	return cpu_features >> f & 1;
+}
 
 const char *cpu_model(void); // as CPUID names it
 // For /proc/cpuinfo.
@@ -25,7 +46,10 @@ struct cpu_ident {
 void cpu_ident(struct cpu_ident *out);
 
 // Enables interrupts and sleeps until one comes, in one step. Called with interrupts off.
-static __always_inline void cpu_idle(void) { __asm__ volatile("sti; hlt" ::: "memory"); }
+static __always_inline void cpu_idle(void)
+{
+	__asm__ volatile("sti; hlt" ::: "memory");
+}
 
 // Whole pages, in any context (uaccess.S). Addresses in the direct map, page-aligned.
 void arch_page_clear(void *page);
@@ -53,16 +77,18 @@ static __always_inline u64 cpu_cycles(void)
 		__asm__ volatile("cli; hlt" ::: "memory");
 }
 
-// One number from the CPU's own generator. Result: bits of entropy in *out that may be counted on, 0 when there is no such
-// generator or it had nothing to give. Any context. (rdrand.c)
+// One number from the CPU's own generator. Result: bits of entropy in *out that may be counted on,
+// 0 when there is no such generator or it had nothing to give. Any context. (rdrand.c)
 u32 arch_random_seed(u64 *out);
 
-// Can [addr, addr + len) be read without a fault? Walks the live page tables; any context, takes no lock. Kernel half only:
-// false for a program's addresses. (pagewalk.c)
+// Can [addr, addr + len) be read without a fault? Walks the live page tables; any context, takes no
+// lock. Kernel half only: false for a program's addresses. (pagewalk.c)
 bool arch_kernel_range_readable(uintptr_t addr, size_t len);
 
-// For backtraces (backtrace.c): ip returns into code that saved a whole trap frame, at frame pointer fp. Fills in where the
-// interrupted code was; *from_program when it was not the kernel. False when ip is ordinary code.
-bool arch_backtrace_trap(uintptr_t ip, uintptr_t fp, uintptr_t *next_ip, uintptr_t *next_fp, bool *from_program);
+// For backtraces (backtrace.c): ip returns into code that saved a whole trap frame, at frame
+// pointer fp. Fills in where the interrupted code was; *from_program when it was not the kernel.
+// False when ip is ordinary code.
+bool arch_backtrace_trap(uintptr_t ip, uintptr_t fp, uintptr_t *next_ip, uintptr_t *next_fp,
+			 bool *from_program);
 // Logs the registers, a few to a line.
 void arch_frame_print(const struct trap_frame *f);

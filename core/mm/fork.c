@@ -6,54 +6,51 @@
 // read-only on both sides; the parent's TLBs are told once, at the end.
 #include "core/mm/mm.h"
 
-// One entry for both sides: what the child gets; *parent is write-protected when it has to be.
-static __always_inline pte_t entry_share(pte_t *parent, bool shared)
-{
-	pte_t e = *parent;
-
-	if (!(e & PTE_ZERO))
-		page_get(pte_counted(e));
-	if (!shared && pte_writable(e)) {
-		e = pte_write_protect(e);
-		pte_store(parent, e);
-	}
-	return e;
-}
-
 struct fork {
 	struct vm_space *child;
 	u64 anon, file; // pages that the child has
 	bool protected; // the parent lost write access somewhere
 };
 
-// Entries [first, last) of a level 0 table into the child's. The child's lock is for walkers from its objects.
-static void copy_leaf(struct fork *f, pte_t from, pte_t to, u32 first, u32 last, bool shared)
+// Entries [first, last) of a level 0 table into the child's, less the rights in `taken`, which the parent loses as well. The child's lock is for walkers from its objects.
+static void copy_leaf(struct fork *f, pte_t from, pte_t to, u32 first, u32 last, pte_t taken)
 {
 	struct page *from_table = pte_table_page(from), *to_table = pte_table_page(to);
 	pte_t *src = pte_table_entries(from), *dst = pte_table_entries(to);
 
+	pte_t lost = 0;
+	u64 anon = 0, file = 0;
+
 	pt_lock(from_table);
 	pt_lock_nested(to_table);
 	for (u32 i = first; i < last; i++) {
-		if (!src[i])
-			continue;
-		f->protected |= pte_writable(src[i]);
-		pte_t e = entry_share(&src[i], shared);
+		pte_t e = src[i];
 
-		dst[i] = e;
-		if (e & PTE_ANON)
-			f->anon++;
-		else if (!(e & PTE_ZERO))
-			f->file++;
+		if (!e)
+			continue;
+		if (likely(!(e & PTE_ZERO))) {
+			page_get(pte_counted(e));
+			if (e & PTE_ANON)
+				anon++;
+			else
+				file++;
+		}
+		lost |= e & taken;
+		e &= ~taken;
+		pte_store(&src[i], e);
+		pte_store(&dst[i], e);
 	}
 	pt_unlock(to_table);
 	pt_unlock(from_table);
+	f->anon += anon;
+	f->file += file;
+	f->protected |= lost;
 }
 
 static int copy_entry(struct fork *f, struct vm_area *a, pte_t *pmd, u64 at, u64 next)
 {
 	pte_t *to = pt_make(f->child, at), e = pte_load(pmd);
-	bool shared = a->flags & VM_SHARED;
+	pte_t taken = a->flags & VM_SHARED ? 0 : PTE_WRITE;
 
 	if (!to)
 		return -ENOMEM;
@@ -66,8 +63,11 @@ static int copy_entry(struct fork *f, struct vm_area *a, pte_t *pmd, u64 at, u64
 		struct page *above = ptr_page(pmd);
 
 		pt_lock(above);
-		f->protected |= pte_writable(*pmd);
-		pte_store(to, entry_share(pmd, shared));
+		e = *pmd;
+		page_get(phys_page(pte_phys(e)));
+		f->protected |= (bool)(e & taken);
+		pte_store(pmd, e & ~taken);
+		pte_store(to, e & ~taken);
 		pt_unlock(above);
 		f->anon += BLOCK_PAGES;
 		return 0;
@@ -76,7 +76,7 @@ static int copy_entry(struct fork *f, struct vm_area *a, pte_t *pmd, u64 at, u64
 		return -ENOMEM;
 	u32 first = pt_index(at, 0);
 
-	copy_leaf(f, e, pte_load(to), first, first + (u32)((next - at) >> PAGE_SHIFT), shared);
+	copy_leaf(f, e, pte_load(to), first, first + (u32)((next - at) >> PAGE_SHIFT), taken);
 	return 0;
 }
 

@@ -13,31 +13,38 @@ int space_range_check(u64 addr, u64 len, u64 *end)
 
 // ---- unmapping ----
 
-// What of a free stretch around [start, end) could serve the next search.
-static void gap_grew(struct vm_space *s, u64 end)
+// Splits so that areas lie in [start, end) wholly; first is the lowest that reaches into it. Returns the first that lies in it, in *out.
+static int split_ends(struct vm_area *first, u64 start, u64 end, struct vm_area **out)
 {
-	struct vm_area *next = vm_area_find_next(s, end);
-	u64 top = min(next ? next->start : s->mmap_base, s->mmap_base);
+	if (first->start < start) {
+		int r = area_split(first, start);
 
-	if (top > s->gap_top)
-		s->gap_top = top;
+		if (r)
+			return r;
+		first = vm_area_following(first);
+	}
+	*out = first;
+	struct vm_area *last = first->end >= end ? first : vm_area_find_next(first->space, end - 1);
+
+	return last && last->start < end && last->end > end ? area_split(last, end) : 0;
 }
 
 int unmap_locked(struct vm_space *s, u64 start, u64 end)
 {
-	struct vm_area *a = vm_area_find_next(s, start), *next;
-	struct list gone = LIST_INIT(gone);
-	struct vm_area *first_gone = nullptr;
+	struct vm_area *a = vm_area_find_next(s, start), *next, *gone = nullptr;
 	struct gather g;
 
 	if (!a || a->start >= end)
 		return 0;
-	int r = area_split_range(s, start, end);
+	int r = split_ends(a, start, end, &a);
 
 	if (r)
 		return r;
 	gather_init(&g, s);
-	for (a = vm_area_find_next(s, start); a && a->start < end; a = next) {
+	struct vm_area *before = area_before(a);
+	u64 floor = before ? before->end : 0;
+
+	for (; a && a->start < end; a = next) {
 		next = vm_area_following(a);
 		// A large page that lies in it partly must be split while failing is still possible.
 		if (!zap_range(&g, a->start, a->end, ZAP_ALL)) {
@@ -46,25 +53,18 @@ int unmap_locked(struct vm_space *s, u64 start, u64 end)
 			break;
 		}
 		area_remove(a);
-		a->node.left = (struct rb_node *)first_gone; // out of the tree: the link is free
-		first_gone = a;
+		a->node.left = (struct rb_node *)gone; // out of the tree: the link is free
+		gone = a;
 	}
-	struct vm_area *before;
-	u64 floor = 0, ceiling = ~0ull;
-
-	next = vm_area_find_next(s, end);
-	if (next)
-		ceiling = next->start;
-	before = next ? area_before(next) : rb_entry_or_null(rb_last(&s->areas), struct vm_area, node);
-	if (before)
-		floor = before->end;
 	if (start < end)
-		free_tables(&g, start, end, floor, ceiling);
+		free_tables(&g, start, end, floor, a ? a->start : ~0ull);
 	gather_flush(&g);
-	gap_grew(s, end);
-	while (first_gone) {
-		a = first_gone;
-		first_gone = (struct vm_area *)a->node.left;
+	u64 top = a ? min(a->start, s->mmap_base) : s->mmap_base; // of the gap that grew: the next search may start there
+
+	s->gap_top = max(s->gap_top, top);
+	while (gone) {
+		a = gone;
+		gone = (struct vm_area *)a->node.left;
 		area_free(a);
 	}
 	return r;

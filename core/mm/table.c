@@ -228,49 +228,44 @@ void gather_flush(struct gather *g)
 	g->n = 0;
 }
 
-// The mapping of e is gone from its table; what it counted is gathered. e is not empty.
-static __always_inline void gather_entry(struct gather *g, pte_t e, u64 npages)
-{
-	if (e & PTE_ZERO)
-		return;
-	if (e & PTE_ANON)
-		g->anon += (s64)npages;
-	else
-		g->file += (s64)npages;
-	g->pages[g->n++] = pte_counted(e);
-}
-
-// Entries [first, last) of a level 0 table; addr is that of first.
+// Entries [first, last) of a level 0 table; addr is that of first. The loop is most of an exit: few instructions an entry.
 static void zap_leaf(struct gather *g, pte_t leaf, u32 first, u32 last, u64 addr, enum zap_what what)
 {
-	struct page *table = pte_table_page(leaf);
-	pte_t *entries = pte_table_entries(leaf);
-	u64 lowest = ~0ull, highest = 0;
+	struct page *table = pte_table_page(leaf), **out = g->pages + g->n;
+	pte_t *entries = pte_table_entries(leaf), spared = what == ZAP_OBJECT_ONLY ? PTE_ANON : 0;
+	u32 lowest = last, highest = 0;
 
 	pt_lock(table);
 	for (u32 i = first; i < last; i++) {
 		pte_t e = entries[i];
 
-		if (!e || (what == ZAP_OBJECT_ONLY && (e & PTE_ANON)))
+		if (!e || (e & spared))
 			continue;
 		pte_store(&entries[i], 0);
-		u64 at = addr + (u64)(i - first) * PAGE_SIZE;
-
-		lowest = min(lowest, at);
-		highest = at + PAGE_SIZE;
-		gather_entry(g, e, 1);
-		if (unlikely(g->n == GATHER_PAGES)) {
+		lowest = min(lowest, i);
+		highest = i + 1;
+		if (unlikely(e & PTE_ZERO))
+			continue;
+		if (e & PTE_ANON)
+			g->anon++;
+		else
+			g->file++;
+		*out++ = pte_counted(e);
+		if (unlikely(out == g->pages + GATHER_PAGES)) {
 			pt_unlock(table);
-			gather_range(g, lowest, highest);
+			g->n = GATHER_PAGES;
+			gather_range(g, addr + (u64)(lowest - first) * PAGE_SIZE, addr + (u64)(highest - first) * PAGE_SIZE);
 			gather_flush(g);
-			lowest = ~0ull;
+			out = g->pages;
+			lowest = last;
 			highest = 0;
 			pt_lock(table);
 		}
 	}
 	pt_unlock(table);
+	g->n = (u32)(out - g->pages);
 	if (highest)
-		gather_range(g, lowest, highest);
+		gather_range(g, addr + (u64)(lowest - first) * PAGE_SIZE, addr + (u64)(highest - first) * PAGE_SIZE);
 }
 
 static void zap_large(struct gather *g, pte_t *pmd, u64 addr)
@@ -283,7 +278,8 @@ static void zap_large(struct gather *g, pte_t *pmd, u64 addr)
 	if (pte_large(e)) {
 		pte_store(pmd, 0);
 		gather_range(g, addr, addr + HUGE_SIZE);
-		gather_entry(g, e, BLOCK_PAGES);
+		g->anon += BLOCK_PAGES;
+		g->pages[g->n++] = phys_page(pte_phys(e));
 	}
 	pt_unlock(above);
 	if (g->n == GATHER_PAGES)

@@ -62,6 +62,7 @@ $(error ARCH=$(ARCH) is not one of: $(patsubst mk/arch-%.mk,%,$(wildcard mk/arch
 endif
 
 include mk/arch-$(ARCH).mk
+include mk/vdso.mk
 include mk/kernel.mk
 include mk/user.mk
 include mk/image.mk

@@ -16,6 +16,7 @@
 #include "core/time.h"
 #include "core/vm.h"
 #include "core/wait.h"
+#include "core/work.h"
 #include "linux/cred.h"
 #include "linux/signal.h"
 
@@ -150,7 +151,9 @@ struct process {
 	struct rusage_sums children_sums; // of children that were waited for
 	struct rlimit_pair rlimits[RLIMIT_COUNT]; // written with the signal lock held; read without (64-bit reads)
 	struct timer itimer_real;
-	u64 itimer_real_interval_ns;
+	struct work itimer_work;
+	u64 itimer_real_expires_ns, itimer_real_interval_ns; // 0: not armed
+	bool itimer_real_used;
 	struct itimer_cpu itimer_virtual, itimer_prof;
 	u64 cpu_limit_next_ns;	  // RLIMIT_CPU: when SIGXCPU comes next; ~0 none
 	bool cpu_timers_active;	  // any of the three is on: the tick looks. Atomic

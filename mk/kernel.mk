@@ -6,7 +6,7 @@
 #   CFLAGS_core/mm/copy.c := -fno-sanitize=null
 
 find_sources = $(shell find $(1) -path '*/arch/*' ! -path '*/arch/$(ARCH)' \
-	! -path '*/arch/$(ARCH)/*' -prune -o \( -name '*.c' -o -name '*.S' \) -print)
+	! -path '*/arch/$(ARCH)/*' -prune -o -path '*/vdso' -prune -o \( -name '*.c' -o -name '*.S' \) -print)
 KERNEL_SRCS := $(sort $(wildcard base/*.c) $(call find_sources,core linux))
 ifneq ($(MODE),debug)
 KERNEL_SRCS := $(filter-out %_test.c,$(KERNEL_SRCS))

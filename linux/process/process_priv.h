@@ -76,6 +76,7 @@ void sigpending_remove(struct sigpending *p, sigset_t set); // signal lock
 int signal_send_locked(struct process *p, struct task *t, const struct siginfo *info);
 // The same with a caller's own queue entry (POSIX timers); 1 when it is queued already or ignored.
 int signal_send_entry_locked(struct process *p, struct task *t, struct sigqueue *q);
+void sigqueue_withdraw_locked(struct process *p, struct sigqueue *entry);
 void process_kill_all_locked(struct process *p, u32 status); // starts the end of every task
 bool signal_child_unwanted_locked(struct process *parent); // does its SIGCHLD action reap children by itself? signal lock
 void signal_task_leaves_locked(struct process *p, struct task *t);
@@ -92,12 +93,14 @@ void signal_init_caches(void);
 void child_info_fill(struct siginfo *info, struct process *child, int code, int status);
 
 // ---- other parts that fork, exec and exit call ----
+bool oom_kill(void); // personality.out_of_memory
 void futex_init(void);
 void futex_exit(struct task *t);   // robust list; memory is still there
 void futex_exec(struct task *t);
 void futex_wake_addr(u64 uaddr, u32 n); // clear_child_tid
 void vfork_complete(struct task *t);
 void task_space_drop(struct task *t);
+void limits_init(struct process *p);
 void itimers_exit(struct process *p);
 void itimer_real_init(struct process *p);
 void posix_timers_exit(struct process *p);

@@ -58,6 +58,21 @@ void sighand_clear(struct sighand *s)
 	}
 }
 
+// execve: handlers are gone with the program that had them; what was ignored stays ignored.
+void signal_exec_reset(struct process *p, struct sighand *fresh)
+{
+	struct sighand *old = nullptr;
+	spin_lock(&p->lock);
+	if (fresh) {
+		old = p->sighand;
+		p->sighand = fresh;
+	}
+	sighand_clear(p->sighand);
+	spin_unlock(&p->lock);
+	if (old)
+		sighand_put(old);
+}
+
 void sighand_put(struct sighand *s)
 {
 	if (refcount_dec_and_test(&s->refs))
@@ -361,6 +376,32 @@ int signal_send_entry_locked(struct process *p, struct task *to, struct sigqueue
 	pending->set |= sigmask(sig);
 	deliver_locked(p, to, sig);
 	return 0;
+}
+
+// Takes a POSIX timer's entry off whatever queue it is on.
+void sigqueue_withdraw_locked(struct process *p, struct sigqueue *entry)
+{
+	struct sigqueue *q;
+	struct task *t;
+	int sig = entry->info.signo;
+	assert_held(&p->lock);
+	if (list_empty(&entry->link))
+		return;
+	list_del_init(&entry->link);
+	// The bits stay for signals that others sent; they go when nothing of that number is left with its queue entry.
+	struct sigpending *pending = &p->pending;
+	bool left = false;
+	list_for_each_entry(q, &pending->queue, link)
+		left |= q->info.signo == sig;
+	if (!left)
+		pending->set &= ~sigmask(sig);
+	list_for_each_entry(t, &p->threads, process_link) {
+		left = false;
+		list_for_each_entry(q, &t->pending.queue, link)
+			left |= q->info.signo == sig;
+		if (!left)
+			t->pending.set &= ~sigmask(sig);
+	}
 }
 
 // t begins to exit: signals for the process that only t was told of must not be lost. It also no longer counts in a group stop.

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Every system-call number of Linux on x86-64. Expanded with NR(number, name).
+// Every system-call number of Linux on x86-64. Expanded with NR(number, name); included several times, so there is no guard.
+#ifndef NR
+#define NR(number, name)
+#endif
 
 NR(0, read)
 NR(1, write)

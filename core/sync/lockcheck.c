@@ -269,6 +269,7 @@ void lockcheck_no_spinlocks(const char *what)
 
 	if (READ_ONCE(off))
 		return;
+	bool preemptible = !(this_cpu_read(preempt_count) & PREEMPT_MASK);
 	preempt_disable();
 	s = stack_here();
 	if (in_interrupt()) {
@@ -278,6 +279,9 @@ void lockcheck_no_spinlocks(const char *what)
 		scnprintf(text, sizeof(text), "%s under a spinlock", what);
 		violation(text, s->held[s->n - 1].lock, LOCK_none, ip, "holding",
 			  s->held[s->n - 1].cls, s->held[s->n - 1].ip);
+	} else if (!preemptible) {
+		scnprintf(text, sizeof(text), "%s with preemption off", what);
+		violation(text, nullptr, LOCK_none, ip, nullptr, LOCK_none, 0);
 	}
 	preempt_enable_no_resched(); // the caller is about to schedule anyway
 }

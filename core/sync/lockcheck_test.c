@@ -136,6 +136,16 @@ KTEST(lockcheck, sleeping_under_spinlock)
 	EXPECT_EQ(end(), 1u);
 }
 
+KTEST(lockcheck, sleeping_in_a_read_section)
+{
+	begin();
+	preempt_disable();
+	lockcheck_no_spinlocks("test");
+	preempt_enable();
+	EXPECT_EQ(end(), 1u);
+	EXPECT_NOT_NULL(strstr(last_text, "with preemption off"));
+}
+
 KTEST(lockcheck, irq_class_with_interrupts_on)
 {
 	begin();

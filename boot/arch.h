@@ -32,5 +32,7 @@ struct space {
  */
 void arch_prepare(const void *tables);
 
-/* Once boot services have ended: the CPU as the protocol wants it, then the kernel. */
-[[noreturn]] void arch_enter(const struct space *space, uint64_t entry, uint64_t stack_top);
+/* Once boot services have ended: the CPU as the protocol wants it, then, on the kernel's tables and
+ * stack, leftovers_clear(), then the kernel. */
+[[noreturn]] void arch_enter(const struct space *space, uint64_t entry, uint64_t stack_top,
+			     const struct leftovers *leftovers);

@@ -124,6 +124,17 @@ void memmap_paint(struct memmap *map, uint64_t base, uint64_t len_bytes,
 void memmap_from_efi(struct memmap *map, const uint8_t *descriptors, uint64_t len_bytes,
 		     uint64_t stride);
 
+/* What the firmware leaves behind: its map, and what the kernel is told of the same memory. */
+struct leftovers {
+	const struct memmap *map;
+	const uint8_t *descriptors;
+	uint64_t len_bytes, stride;
+};
+
+/* Clears the usable memory that was the firmware's own. All pointers in l, and physical memory, are
+ * `offset` above where they were: it runs on the kernel's tables. */
+void leftovers_clear(const struct leftovers *l, uint64_t offset);
+
 /* ---- answer.c: the requests of the kernel and our responses ---- */
 
 struct handover {

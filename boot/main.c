@@ -158,6 +158,7 @@ struct departure {
 	void *pool;
 	uint64_t pool_pages;
 	struct space space;
+	struct leftovers leftovers;
 };
 
 constexpr uint64_t POOL_START_PAGES = 256, POOL_MAX_PAGES = 64 << 10;
@@ -179,6 +180,7 @@ static reason departure_prepare(struct departure *d, struct handover *h, uint64_
 	if (d->map->full)
 		return "cannot be booted: the firmware's memory map has too many entries";
 	memmap_answer(h, d->map);
+	d->leftovers = (struct leftovers){d->map, d->efi_map, size, stride};
 	*retry = !space_init(&d->space, d->pool, d->pool_pages) || !map_direct(&d->space, d->map) ||
 		 !map_image(&d->space, &h->image);
 	return nullptr;
@@ -247,7 +249,8 @@ static bool boot(efi_handle self)
 	why = leave_firmware(self, &d, &h);
 	if (why)
 		return fail(h.config.kernel, why);
-	arch_enter(&d.space, h.image.entry, arch_hhdm + phys_of(stack) + h.stack_size);
+	arch_enter(&d.space, h.image.entry, arch_hhdm + phys_of(stack) + h.stack_size,
+		   &d.leftovers);
 }
 
 efi_status efi_main(efi_handle self, struct efi_system_table *table);

@@ -116,3 +116,34 @@ void memmap_from_efi(struct memmap *map, const uint8_t *descriptors, uint64_t le
 		}
 	}
 }
+
+static void clear_overlap(const struct efi_memory_descriptor *d,
+			  const struct limine_memmap_entry *e, uint64_t offset)
+{
+	uint64_t start = max(d->physical_start, e->base);
+	uint64_t end = min(d->physical_start + d->number_of_pages * PAGE_SIZE, e->base + e->length);
+
+	if (e->type == LIMINE_MEMMAP_USABLE && start < end)
+		memset(at_phys(start + offset), 0, end - start);
+}
+
+/*
+ * Firmware may hold secrets, so a kernel should not find its memory as it was. There is also a
+ * reason of speed. An emulator such as QEMU's TCG keeps translations of the firmware's code, and
+ * every store to a page with translations takes a slow path until all of that page was overwritten:
+ * a kernel that puts a stack there is slower by an order of magnitude.
+ */
+void leftovers_clear(const struct leftovers *l, uint64_t offset)
+{
+	const struct memmap *map = at_phys(phys_of(l->map) + offset);
+	const uint8_t *descriptors = at_phys(phys_of(l->descriptors) + offset);
+
+	for (uint64_t at = 0; at + l->stride <= l->len_bytes; at += l->stride) {
+		const struct efi_memory_descriptor *d = (const void *)(descriptors + at);
+
+		if (d->type != EFI_BOOT_SERVICES_CODE && d->type != EFI_BOOT_SERVICES_DATA)
+			continue;
+		for (unsigned i = 0; i < map->count; i++)
+			clear_overlap(d, &map->entries[i], offset);
+	}
+}

@@ -501,6 +501,32 @@ static void test_memmap_from_efi(void)
 	assert(map.count == 5 && !memcmp(map.entries, expected, sizeof(expected)));
 }
 
+/* "Physical" memory is a buffer; what is the kernel's, or nobody's, must stay. */
+static void test_leftovers(void)
+{
+	static struct memmap map;
+	uint8_t *mem = pages_alloc(8 * PAGE_SIZE, PAGE_SIZE);
+	uint64_t base = phys_of(mem);
+	struct efi_memory_descriptor efi_map[] = {
+		{EFI_BOOT_SERVICES_CODE, base, 0, 2, EFI_MEMORY_WB},
+		{EFI_CONVENTIONAL_MEMORY, base + 2 * PAGE_SIZE, 0, 1, EFI_MEMORY_WB},
+		{EFI_BOOT_SERVICES_DATA, base + 3 * PAGE_SIZE, 0, 2, EFI_MEMORY_WB},
+		{EFI_LOADER_DATA, base + 5 * PAGE_SIZE, 0, 1, EFI_MEMORY_WB},
+		{EFI_BOOT_SERVICES_DATA, base + 6 * PAGE_SIZE, 0, 1, 0},
+		{EFI_RUNTIME_SERVICES_DATA, base + 7 * PAGE_SIZE, 0, 1, EFI_MEMORY_WB},
+	};
+	static const bool cleared[8] = {true, false, false, true, true, false, false, false};
+
+	memset(mem, 0xaa, 8 * PAGE_SIZE);
+	memmap_from_efi(&map, (const uint8_t *)efi_map, sizeof(efi_map), sizeof(efi_map[0]));
+	memmap_paint(&map, base + PAGE_SIZE, PAGE_SIZE, LIMINE_MEMMAP_EXECUTABLE_AND_MODULES);
+	leftovers_clear(&(struct leftovers){&map, (const uint8_t *)efi_map, sizeof(efi_map),
+					    sizeof(efi_map[0])},
+			0);
+	for (uint64_t i = 0; i < 8 * PAGE_SIZE; i++)
+		assert(mem[i] == (cleared[i / PAGE_SIZE] ? 0 : 0xaa));
+}
+
 int main(int argc, char **argv)
 {
 	assert(argc == 2);
@@ -513,6 +539,7 @@ int main(int argc, char **argv)
 	test_config();
 	test_memmap();
 	test_memmap_from_efi();
+	test_leftovers();
 	while (nallocated)
 		pages_free(allocated[0]);
 	free(probe);

@@ -144,7 +144,8 @@ static const uint64_t gdt[7] = {
 	0x0000930000000000,
 };
 
-void arch_enter(const struct space *space, uint64_t entry, uint64_t stack_top)
+void arch_enter(const struct space *space, uint64_t entry, uint64_t stack_top,
+		const struct leftovers *leftovers)
 {
 	constexpr uint32_t MSR_EFER = 0xc0000080, MSR_PAT = 0x277;
 	constexpr uint64_t EFER_NXE = 1 << 11;
@@ -167,6 +168,7 @@ void arch_enter(const struct space *space, uint64_t entry, uint64_t stack_top)
 		.gdt_base = arch_hhdm + phys_of(gdt),
 		.entry = entry,
 		.stack_top = stack_top,
+		.leftovers = (const void *)(arch_hhdm + phys_of(leftovers)),
 	};
 	jump_to_kernel(&jump);
 }

@@ -43,6 +43,14 @@ jump_to_kernel:
 	movl	%eax, %gs
 	movl	%eax, %ss
 	movq	JUMP_STACK_TOP(%rcx), %rsp
+	// Nothing of the firmware's is in use any more, so that its memory can be cleared.
+	movq	%rcx, %rbx
+	movq	JUMP_HHDM(%rbx), %rdx
+	movq	JUMP_LEFTOVERS(%rbx), %rcx
+	subq	$32, %rsp		// the callee's home space, as the calling convention has it
+	call	leftovers_clear
+	addq	$32, %rsp
+	movq	%rbx, %rcx
 	pushq	$0			// the return address of the kernel's entry function
 	movq	%rsp, %rax
 	// IRETQ loads code segment, flags and stack at once and leaves no register in use.

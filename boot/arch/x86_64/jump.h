@@ -8,6 +8,7 @@
 #define JUMP_GDT	 30
 #define JUMP_ENTRY	 40
 #define JUMP_STACK_TOP	 48
+#define JUMP_LEFTOVERS	 56
 
 #ifndef __ASSEMBLER__
 
@@ -23,11 +24,13 @@ struct jump {
 	uint64_t gdt_base;
 	uint64_t entry;
 	uint64_t stack_top;
+	const void *leftovers; /* struct leftovers, in the direct map */
 };
 static_assert(offsetof(struct jump, gdt_limit) == JUMP_GDT);
 static_assert(offsetof(struct jump, gdt_base) == JUMP_GDT + 2);
 static_assert(offsetof(struct jump, entry) == JUMP_ENTRY);
 static_assert(offsetof(struct jump, stack_top) == JUMP_STACK_TOP);
+static_assert(offsetof(struct jump, leftovers) == JUMP_LEFTOVERS);
 
 [[noreturn]] void jump_to_kernel(const struct jump *jump);
 

@@ -72,7 +72,7 @@ ssize_t io_from_user_vec(struct io *io, const struct iovec __user *vec, u32 n, s
 enum file_mode : u32 {
 	FILE_READ = 1 << 0,  // may be read
 	FILE_WRITE = 1 << 1, // may be written
-	FILE_EXEC = 1 << 2,
+	FILE_EXEC = 1 << 2,  // being executed: keeps writers out
 	FILE_PATH = 1 << 3,   // O_PATH: a place, not an open file
 	FILE_STREAM = 1 << 4, // no position: pipes, sockets, terminals; pread is -ESPIPE
 	FILE_POS_LOCK = 1 << 5, // position is locked while others may share it (regular files and directories)
@@ -155,6 +155,9 @@ static inline void file_put(struct file *f)
 // Opens by path with current's rights (flags: O_*, mode for O_CREAT); counted file or err_ptr.
 struct file *file_open_kernel(const char *path, int flags, u32 mode);
 struct file *file_open_path(const struct path *p, int flags); // reopens what p names
+// For execve, which has checked the right to execute and called inode_deny_write: the file's end calls inode_allow_write. On failure
+// the caller does.
+struct file *file_open_exec(const struct path *p);
 ssize_t file_read_kernel(struct file *f, s64 pos, void *buf, size_t len); // bytes; loops over short reads
 ssize_t file_write_kernel(struct file *f, s64 pos, const void *buf, size_t len);
 // An open file on an anonymous object (eventfd, epoll, socket): /proc/PID/fd shows "anon_inode:NAME". flags: O_* access mode and
@@ -162,6 +165,7 @@ ssize_t file_write_kernel(struct file *f, s64 pos, const void *buf, size_t len);
 struct file *pseudo_file_create(const char *name, const struct file_ops *ops, void *priv, int flags);
 // The same with an inode of its own (fstat tells them apart): "pipe:[INO]", "socket:[INO]". mode: S_IFIFO, S_IFSOCK.
 struct file *pseudo_file_create_inode(const char *prefix, u32 mode, const struct file_ops *ops, void *priv, int flags);
+struct file *shm_file_create(const char *name, u32 mode); // an empty file of a tmpfs without a name: memfd, SysV memory
 u32 file_poll(struct file *f, struct poll_table *table);
 int file_async_set(struct file *f, bool on);
 void file_async_notify(struct file *f, u32 poll_events); // SIGIO to the owner when O_ASYNC is set; any context that may take spinlocks

@@ -47,7 +47,7 @@ struct inode {
 	u32 nlink;			  // inode lock
 	refcount_t refs;		  // dentries, and whoever called inode_get
 	s64 size;			  // inode lock; read by inode_size()
-	u64 blocks;			  // of 512 bytes; inode lock (file systems that compute it use getattr)
+	u64 blocks;			  // of 512 bytes; inode lock. With an object, stat counts its pages instead (unless getattr knows better)
 	u64 rdev;			  // devices: dev_make(major, minor); immutable
 	struct fs_time atime, mtime, ctime, btime; // inode lock for changes; read racily
 	struct vm_object *object; // page cache: what mmap maps; nullptr: none. Immutable
@@ -224,6 +224,10 @@ bool dentry_is_ancestor(const struct dentry *ancestor, const struct dentry *d); 
 // inode, also on failure. counted dentry through *out when out is given. -EEXIST, -ENOMEM.
 int dentry_add(struct dentry *dir, const char *name, struct inode *inode, struct dentry **out);
 void dentry_remove(struct dentry *d); // takes a pinned dentry (with all below it) out of the tree
+// file_ops.iterate and .lseek of directories whose dcache is complete.
+struct dir_context;
+int dcache_iterate(struct file *f, struct dir_context *ctx);
+s64 dcache_dir_lseek(struct file *f, s64 offset, int whence);
 
 struct path {
 	struct mount *mnt;

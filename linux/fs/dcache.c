@@ -352,7 +352,9 @@ void dentry_remove(struct dentry *d)
 			continue;
 		}
 		struct dentry *parent = d->parent;
+		mutex_lock(&parent->inode->lock); // listings walk the children under it
 		dentry_unlink(d);
+		mutex_unlock(&parent->inode->lock);
 		dentry_put(d);
 		if (d == top)
 			return;
@@ -362,11 +364,11 @@ void dentry_remove(struct dentry *d)
 
 bool dentry_is_ancestor(const struct dentry *ancestor, const struct dentry *d)
 {
-	for (; d != ancestor; d = d->parent) {
-		if (dentry_is_root(d))
-			return false;
-	}
-	return true;
+	rcu_read_lock();
+	while (d != ancestor && !dentry_is_root(d))
+		d = load_acquire(&d->parent);
+	rcu_read_unlock();
+	return d == ancestor;
 }
 
 // ---- moving ----
@@ -409,44 +411,47 @@ static void dentry_place(struct dentry *d, struct dentry *parent, u64 hash)
 	dentry_hash(d);
 }
 
-int dentry_move(struct dentry *d, struct dentry *to)
+int dentry_move_prepare(struct dentry *a, struct dentry *b, bool exchange, struct move_room *room)
 {
-	struct long_name *l;
-	int err = name_prepare(d, to, &l);
+	*room = (struct move_room){};
+	int err = name_prepare(a, b, &room->for_a);
+	if (!err && exchange)
+		err = name_prepare(b, a, &room->for_b);
 	if (err)
-		return err;
+		dentry_move_cancel(room);
+	return err;
+}
+
+void dentry_move_cancel(struct move_room *room)
+{
+	kfree(room->for_a);
+	kfree(room->for_b);
+}
+
+void dentry_move(struct dentry *d, struct dentry *to, struct move_room *room)
+{
 	struct dentry *old_parent = d->parent, *parent = to->parent;
 	name_seq_write_begin();
 	dentry_drop(to);
-	name_replace(d, to->name, to->len, l);
+	name_replace(d, to->name, to->len, room->for_a);
 	dentry_place(d, parent, to->hashval);
 	name_seq_write_end();
 	if (to->inode)
 		dentry_unlink(to);
 	if (old_parent != parent)
 		dentry_put(old_parent);
-	return 0;
 }
 
-int dentry_exchange(struct dentry *a, struct dentry *b)
+void dentry_exchange(struct dentry *a, struct dentry *b, struct move_room *room)
 {
-	struct long_name *la, *lb;
-	int err = name_prepare(a, b, &la);
-	if (err)
-		return err;
-	err = name_prepare(b, a, &lb);
-	if (err) {
-		kfree(la);
-		return err;
-	}
 	struct dentry *pa = a->parent, *pb = b->parent;
 	u64 ha = a->hashval, hb = b->hashval;
 	char text[NAME_MAX + 1];
 	u32 len = a->len;
 	memcpy(text, a->name, len);
 	name_seq_write_begin();
-	name_replace(a, b->name, b->len, la);
-	name_replace(b, text, len, lb);
+	name_replace(a, b->name, b->len, room->for_a);
+	name_replace(b, text, len, room->for_b);
 	dentry_place(a, pb, hb);
 	dentry_place(b, pa, ha);
 	name_seq_write_end();
@@ -454,7 +459,6 @@ int dentry_exchange(struct dentry *a, struct dentry *b)
 		dentry_put(pa);
 		dentry_put(pb);
 	}
-	return 0;
 }
 
 // ---- texts of paths ----

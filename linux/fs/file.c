@@ -54,6 +54,8 @@ void file_put_last(struct file *f)
 		file_owner_free(f);
 	if (f->mode & FILE_WRITER)
 		atomic_dec(&f->inode->writers);
+	if (f->mode & FILE_EXEC)
+		inode_allow_write(f->inode);
 	if (f->dir_cursor)
 		dentry_put(f->dir_cursor);
 	dentry_put(f->path.dentry);
@@ -431,6 +433,15 @@ struct file *file_open_path(const struct path *p, int flags)
 {
 	path_get(p);
 	return open_path(p, (u32)flags, false);
+}
+
+struct file *file_open_exec(const struct path *p)
+{
+	path_get(p);
+	struct file *f = open_path_checked(p, O_RDONLY);
+	if (!is_err(f))
+		f->mode |= FILE_EXEC;
+	return f;
 }
 
 struct file *file_create_on(const struct path *p, const struct file_ops *ops, u32 mode, u32 flags)

@@ -84,8 +84,15 @@ void dentry_hash(struct dentry *d);
 // Looks c up in dir, whose lock is held: counted dentry (perhaps negative and unhashed, for create) or err_ptr.
 struct dentry *dentry_lookup_component(struct dentry *dir, const struct component *c);
 void dentry_unlink(struct dentry *d); // name removed; directory lock held
-int dentry_move(struct dentry *d, struct dentry *to); // d takes the place and name of the unborn or doomed `to`
-int dentry_exchange(struct dentry *a, struct dentry *b);
+// A rename: memory first, so that nothing can fail once the file system has changed its side.
+struct long_name;
+struct move_room {
+	struct long_name *for_a, *for_b;
+};
+int dentry_move_prepare(struct dentry *a, struct dentry *b, bool exchange, struct move_room *room);
+void dentry_move_cancel(struct move_room *room);
+void dentry_move(struct dentry *d, struct dentry *to, struct move_room *room); // d takes place and name of the unborn or doomed `to`
+void dentry_exchange(struct dentry *a, struct dentry *b, struct move_room *room);
 static inline bool dentry_hashed(const struct dentry *d) { return load_once(&d->hash.link) != nullptr; }
 static inline u32 dentry_flags(const struct dentry *d) { return load_once(&d->flags); }
 static inline void dentry_set_flag(struct dentry *d, u32 f) { __atomic_fetch_or(&d->flags, f, __ATOMIC_RELAXED); }
@@ -217,11 +224,16 @@ void inode_cache_init(void);
 void file_cache_init(void);
 void file_tables_init(void);
 void mount_init(void);
-struct mount *mount_create_kernel(struct super_block *sb); // outside the tree; nullptr: out of memory
+// Mounts outside the tree; nullptr: out of memory. The first takes over a reference of sb, _ref takes one of its own.
+struct mount *mount_create_kernel(struct super_block *sb);
+struct mount *mount_create_kernel_ref(struct super_block *sb);
 void pseudo_init(void);
 void pipe_init(void);
 extern struct fs_type tmpfs_type, rootfs_type, ramfs_type, devtmpfs_type;
-int tmpfs_mount_kernel(const struct fs_type *t, u64 limit_pages, struct super_block **out);
+int tmpfs_mount_kernel(const struct fs_type *t, u32 mode, bool limited, struct super_block **out);
+void tmpfs_init(void);
+void devtmpfs_init(void);
+void memfd_init(void);
 int device_open(struct inode *inode, struct file *f);
 extern const struct file_ops char_device_ops, block_device_ops, no_open_ops;
 int tmpfs_get_seals(struct file *f);

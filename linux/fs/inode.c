@@ -6,6 +6,7 @@
 // lock and read without: each is one word, and stat(2) promises no more than that.
 #include "linux/fs/fs_priv.h"
 #include "core/time.h"
+#include "core/vm.h"
 
 static struct slab_cache inode_cache;
 static atomic_u64 ino_counter = ATOMIC_INIT(1);
@@ -337,7 +338,7 @@ void inode_fill_stat(struct inode *inode, struct kstat *st)
 		.uid = inode->uid,
 		.gid = inode->gid,
 		.size = inode_size(inode),
-		.blocks = inode->blocks,
+		.blocks = inode->object ? load_once(&inode->object->npages) * (PAGE_SIZE / 512) : inode->blocks,
 		.blksize = inode->sb->block_size,
 		.atime = inode->atime,
 		.mtime = inode->mtime,

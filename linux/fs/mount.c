@@ -588,10 +588,21 @@ struct mount *mount_create_kernel(struct super_block *sb)
 	return mount_alloc(sb, sb->root, MS_NOATIME | MS_NOEXEC, sb->type->name);
 }
 
+struct mount *mount_create_kernel_ref(struct super_block *sb)
+{
+	refcount_inc(&sb->refs);
+	struct mount *m = mount_create_kernel(sb);
+	if (!m) {
+		dentry_put(sb->root);
+		super_put(sb);
+	}
+	return m;
+}
+
 void mount_init(void)
 {
 	struct super_block *sb;
-	int err = tmpfs_mount_kernel(&rootfs_type, 0, &sb);
+	int err = tmpfs_mount_kernel(&rootfs_type, 0755, true, &sb);
 	assert_always(!err);
 	dentry_get(sb->root);
 	fs_root_mount = mount_alloc(sb, sb->root, 0, "rootfs");

@@ -128,7 +128,7 @@ static struct file *open_path_checked(const struct path *p, u32 flags)
 	f->path = *p;
 	f->inode = i;
 	f->ops = i->file_ops;
-	f->flags = flags & ~(u32)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
+	f->flags = flags & ~(u32)(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC);
 	if (unlikely(flags & O_PATH)) {
 		f->mode = FILE_PATH;
 		f->ops = &no_open_ops;
@@ -155,6 +155,7 @@ static struct file *open_path_checked(const struct path *p, u32 flags)
 			return err_ptr(err);
 		}
 	}
+	f->flags &= ~(u32)O_NOCTTY; // terminals have seen it
 	return f;
 free_file:
 	file_free(f);

@@ -74,4 +74,6 @@ struct wait_queue *signal_wait_queue(void); // of the current process: woken whe
 
 // ---- default actions ----
 bool signal_is_ignored_or_blocked(struct task *t, int sig); // for tty's background rules (SIGTTIN, SIGTTOU)
+// Which signals p ignores and which it has handlers for; for /proc.
+void signal_action_sets(struct process *p, sigset_t *ignored, sigset_t *caught);
 const char *signal_name(int sig); // "SIGSEGV", "SIG34"

@@ -128,6 +128,7 @@ struct process {
 	bool did_exec;
 	u8 exit_signal;		 // to the parent: SIGCHLD, another or 0
 	u32 exit_uid;		 // real user of the last task; valid when a zombie
+	char exit_name[16];	 // its name, likewise
 	u32 parent_exec_generation;
 	struct wait_queue child_wait; // waits of this process's threads for its children
 	// signal lock

@@ -6,6 +6,7 @@
 // a zombie and tells the parent, all under the tree lock, so that a waiting parent sees either a living child or a complete zombie.
 #include "linux/process/process_priv.h"
 #include "abi/linux/wait.h"
+#include "base/string.h"
 #include "core/uaccess.h"
 #include "linux/file.h"
 #include "linux/syscalls.h"
@@ -198,6 +199,7 @@ void task_exit(u32 status)
 	list_del_init(&t->process_link);
 	sigpending_flush(&t->pending);
 	p->exit_uid = t->cred->uid;
+	memcpy(p->exit_name, t->thread.name, sizeof(p->exit_name));
 	if (p->exec_task && list_is_singular(&p->threads))
 		thread_wake(&p->exec_task->thread);
 	spin_unlock(&p->lock);

@@ -540,6 +540,20 @@ bool signal_is_ignored_or_blocked(struct task *t, int sig)
 	return (READ_ONCE(t->blocked) & sigmask(sig)) || handler_of(t->process, sig) == SIG_IGN;
 }
 
+void signal_action_sets(struct process *p, sigset_t *ignored, sigset_t *caught)
+{
+	*ignored = *caught = 0;
+	spin_lock(&p->lock);
+	for (int sig = 1; p->sighand && sig <= SIGRTMAX; sig++) {
+		u64 handler = p->sighand->action[sig - 1].handler;
+		if (handler == SIG_IGN)
+			*ignored |= sigmask(sig);
+		else if (handler != SIG_DFL)
+			*caught |= sigmask(sig);
+	}
+	spin_unlock(&p->lock);
+}
+
 const char *signal_name(int sig)
 {
 	static const char *const names[] = { "0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE",

@@ -237,6 +237,7 @@ syscall_exit:
 syscall_slow:
 	movq %rsp, %rdi
 	call syscall_slow_path	// (frame): table bounds, tracing; sets the result in the frame
+	movq FRAME_RAX(%rsp), %rax
 	jmp syscall_exit
 syscall_exit_work:
 	movq %rsp, %rdi

@@ -104,15 +104,14 @@ struct vm_space {
 	u64 data_limit, stack_limit; // RLIMIT_DATA, RLIMIT_STACK in bytes
 	u64 total_pages, data_pages, stack_pages, exec_pages, locked_pages, shared_pages; // of areas
 	atomic_u64 rss_anon, rss_file;						       // pages; lock-free
-	u64 rss_peak;
+	u64 rss_peak;		   // racy; read it by vm_space_rss_peak
 	u64 arg_start, arg_end, env_start, env_end, code_start, code_end, data_start, data_end, stack_start; // for /proc; set by exec
 	u8 auxv[512]; u32 auxv_len;
 	struct file *exe;    // counted; lock
 	u64 vdso;	     // address of the vDSO, 0 none
 	bool dumpable;
 	// page tables
-	phys_t root[2];		   // VIEW_PROGRAM, VIEW_ELEVATED; immutable
-	spinlock_t root_lock;	   // entries of the roots (both change together)
+	phys_t root[2];		   // VIEW_PROGRAM, VIEW_ELEVATED; immutable. Their entries change together, under the first's table lock
 	atomic_u64 active_cpus;	   // CPUs whose TLB may hold entries of this space
 	atomic_u64 tlb_gen;	   // incremented by every invalidation
 	u64 id;			   // never reused; keys address-space ids (PCID/ASID)
@@ -129,6 +128,15 @@ void vm_space_put(struct vm_space *s); // the last one unmaps and frees everythi
 // A copy-on-write copy. *out has users = 1. May sleep; -ENOMEM.
 [[nodiscard]] int vm_space_fork(struct vm_space *parent, struct vm_space **out);
 void vm_space_unmap_all(struct vm_space *s);
+// The most pages that were mapped at once, as far as it was noticed (whenever some were unmapped, and now).
+static inline u64 vm_space_rss_peak(struct vm_space *s)
+{
+	u64 now = atomic_load(&s->rss_anon) + atomic_load(&s->rss_file);
+
+	if (now > READ_ONCE(s->rss_peak))
+		WRITE_ONCE(s->rss_peak, now);
+	return READ_ONCE(s->rss_peak);
+}
 
 struct vm_map_args {
 	u64 addr; // hint, or the place with VM_FIXED*

@@ -36,7 +36,6 @@ void vm_init(void)
 	arch_mmu_init_cpu();
 	kmap_init();
 	rwlock_init(&kernel_space.lock, LOCK_vm_space);
-	spin_lock_init(&kernel_space.root_lock, LOCK_page_table);
 	refcount_set(&kernel_space.users, 1);
 	arch_root_load(kernel_space.root[0], 0, false);
 	arch_tlb_flush_everything();
@@ -71,7 +70,6 @@ static struct vm_space *space_alloc(const struct vm_space *template)
 		memset(s, 0, sizeof(*s));
 	refcount_set(&s->users, 1);
 	rwlock_init(&s->lock, LOCK_vm_space);
-	spin_lock_init(&s->root_lock, LOCK_page_table);
 	s->areas.node = nullptr;
 	s->last_hit = nullptr;
 	s->nareas = 0;

@@ -211,6 +211,8 @@ void gather_flush(struct gather *g)
 		else if (g->start < g->end)
 			tlb_flush_range(s, g->start, g->end);
 	}
+	if (!g->no_tlb && (g->anon | g->file))
+		vm_space_rss_peak(s);
 	if (g->anon)
 		atomic_sub(&s->rss_anon, (u64)g->anon);
 	if (g->file)

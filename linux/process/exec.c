@@ -216,7 +216,7 @@ static void space_switch(struct task *t, struct vm_space *s)
 	t->thread.space = s;
 	vm_space_activate(s, VIEW_PROGRAM);
 	if (old)
-		p->dead_threads.maxrss_kib = max(p->dead_threads.maxrss_kib, old->rss_peak * (PAGE_SIZE / KiB));
+		p->dead_threads.maxrss_kib = max(p->dead_threads.maxrss_kib, vm_space_rss_peak(old) * (PAGE_SIZE / KiB));
 	spin_unlock(&p->lock);
 	vfork_complete(t);
 	if (old)

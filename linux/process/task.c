@@ -167,7 +167,7 @@ void task_space_drop(struct task *t)
 	if (&t->thread == current()) {
 		// This CPU must be off the page tables before the last reference to them can go.
 		spin_lock(&t->process->lock);
-		t->process->dead_threads.maxrss_kib = max(t->process->dead_threads.maxrss_kib, s->rss_peak * (PAGE_SIZE / KiB));
+		t->process->dead_threads.maxrss_kib = max(t->process->dead_threads.maxrss_kib, vm_space_rss_peak(s) * (PAGE_SIZE / KiB));
 		vm_space_activate(nullptr, VIEW_PROGRAM);
 		t->thread.space = nullptr;
 		spin_unlock(&t->process->lock);
@@ -222,7 +222,7 @@ void process_rusage(struct process *p, struct rusage_sums *out)
 	list_for_each_entry(t, &p->threads, process_link) {
 		process_sums_add_task(out, t);
 		if (t->thread.space)
-			out->maxrss_kib = max(out->maxrss_kib, t->thread.space->rss_peak * (PAGE_SIZE / KiB));
+			out->maxrss_kib = max(out->maxrss_kib, vm_space_rss_peak(t->thread.space) * (PAGE_SIZE / KiB));
 	}
 	spin_unlock(&p->lock);
 }

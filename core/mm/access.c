@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// access.c: looking into a space from outside: debuggers, /proc, futex keys, mincore, and touching pages ahead of use.
+// access.c: looking into a space from outside: debuggers, /proc, futex keys, mincore, and touching
+// pages ahead of use.
 #include "base/string.h"
 #include "core/mm/mm.h"
 
@@ -26,15 +27,17 @@ static struct page *entry_page(pte_t e, u64 addr)
 	return pte_large(e) ? p + pt_index(addr, 0) : p;
 }
 
-// The page behind addr with a reference of what its entry counts (*counted), faulting it in. write: it may be changed, the program's
-// own copy if the area is private. Lock held.
-static int page_behind(struct vm_area *a, u64 addr, bool write, struct page **page, struct page **counted)
+// The page behind addr with a reference of what its entry counts (*counted), faulting it in. write:
+// it may be changed, the program's own copy if the area is private. Lock held.
+static int page_behind(struct vm_area *a, u64 addr, bool write, struct page **page,
+		       struct page **counted)
 {
 	for (u32 tries = 0; tries < 64; tries++) {
 		struct page *table;
 		pte_t *entry;
 		pte_t e = entry_at(a->space, addr, &table, &entry);
-		bool private = (e & PTE_ANON) && e && __atomic_load_n(&pte_counted(e)->refs, __ATOMIC_ACQUIRE) == 1;
+		bool private = (e & PTE_ANON) && e &&
+			       __atomic_load_n(&pte_counted(e)->refs, __ATOMIC_ACQUIRE) == 1;
 
 		if (e && (!write || pte_writable(e) || (private && !(a->flags & VM_SHARED)))) {
 			bool same;
@@ -66,7 +69,8 @@ static bool access_allowed(const struct vm_area *a, bool write, bool force)
 	return a->prot != PROT_NONE || force;
 }
 
-ssize_t vm_access_remote(struct vm_space *s, u64 addr, void *kbuf, size_t len, bool write, bool force)
+ssize_t vm_access_remote(struct vm_space *s, u64 addr, void *kbuf, size_t len, bool write,
+			 bool force)
 {
 	size_t done = 0;
 
@@ -76,7 +80,8 @@ ssize_t vm_access_remote(struct vm_space *s, u64 addr, void *kbuf, size_t len, b
 		struct page *p, *counted;
 		size_t in_page = PAGE_SIZE - (addr & (PAGE_SIZE - 1)), n = min(len - done, in_page);
 
-		if (!a || !access_allowed(a, write, force) || page_behind(a, addr, write, &p, &counted))
+		if (!a || !access_allowed(a, write, force) ||
+		    page_behind(a, addr, write, &p, &counted))
 			break;
 		char *at = (char *)page_ptr(p) + (addr & (PAGE_SIZE - 1));
 
@@ -101,9 +106,10 @@ int vm_shared_key(struct vm_space *s, u64 addr, struct vm_key *out)
 
 	if (a) {
 		if (a->flags & VM_SHARED)
-			*out = (struct vm_key){ (u64)(uintptr_t)a->object, addr - a->start + a->offset };
+			*out = (struct vm_key){(u64)(uintptr_t)a->object,
+					       addr - a->start + a->offset};
 		else
-			*out = (struct vm_key){ s->id << 1 | 1, addr }; // odd: never a pointer
+			*out = (struct vm_key){s->id << 1 | 1, addr}; // odd: never a pointer
 		r = 0;
 	}
 	read_unlock(&s->lock);
@@ -149,7 +155,9 @@ int vm_populate(struct vm_space *s, u64 addr, u64 len)
 
 			if (a->prot != PROT_NONE)
 				r = populate_area(a, at, stop,
-						  (a->prot & PROT_WRITE) && !(a->flags & VM_SHARED) ? VM_WRITE : VM_READ);
+						  (a->prot & PROT_WRITE) && !(a->flags & VM_SHARED)
+							  ? VM_WRITE
+							  : VM_READ);
 			at = stop;
 		}
 		read_unlock(&s->lock);
@@ -228,9 +236,11 @@ static void count_entry(const struct vm_area *a, pte_t e, u64 npages, struct vm_
 	u->present += npages;
 	if (e & PTE_ANON)
 		u->anon += npages;
-	if (READ_ONCE(pte_counted(e)->refs) > ((e & PTE_ANON) ? 1u : 2u)) // an object's page is held by its tree, too
+	if (READ_ONCE(pte_counted(e)->refs) >
+	    ((e & PTE_ANON) ? 1u : 2u)) // an object's page is held by its tree, too
 		u->shared += npages;
-	if ((e & PTE_ANON) || ((a->flags & VM_SHARED) && (READ_ONCE(phys_page(pte_phys(e))->flags) & PAGE_DIRTY)))
+	if ((e & PTE_ANON) ||
+	    ((a->flags & VM_SHARED) && (READ_ONCE(phys_page(pte_phys(e))->flags) & PAGE_DIRTY)))
 		u->dirty += npages;
 	if (npages > 1)
 		u->huge += npages;
@@ -241,7 +251,8 @@ void vm_area_usage(struct vm_area *a, struct vm_usage *out)
 	pte_t *pmd;
 
 	*out = (struct vm_usage){};
-	for (u64 at = pt_next(a->space, a->start, a->end, &pmd); at < a->end; at = pt_next(a->space, at, a->end, &pmd)) {
+	for (u64 at = pt_next(a->space, a->start, a->end, &pmd); at < a->end;
+	     at = pt_next(a->space, at, a->end, &pmd)) {
 		u64 next = min(align_down(at, HUGE_SIZE) + HUGE_SIZE, a->end);
 		pte_t m = pte_load(pmd);
 

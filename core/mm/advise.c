@@ -24,8 +24,10 @@ enum advice { // Linux's numbers
 	MADV_POPULATE_WRITE,
 };
 
-// Runs step for each area in [start, end), with the part that lies in it. -ENOMEM when there are holes, after all of it was done.
-static int for_areas(struct vm_space *s, u64 start, u64 end, int (*step)(struct vm_area *a, u64 start, u64 end, int advice), int advice)
+// Runs step for each area in [start, end), with the part that lies in it. -ENOMEM when there are
+// holes, after all of it was done.
+static int for_areas(struct vm_space *s, u64 start, u64 end,
+		     int (*step)(struct vm_area *a, u64 start, u64 end, int advice), int advice)
 {
 	bool holes = false;
 
@@ -54,7 +56,8 @@ static int step_discard(struct vm_area *a, u64 start, u64 end, int advice)
 {
 	struct gather g;
 
-	if ((a->flags & VM_LOCKED) || (advice == MADV_FREE && (a->object || (a->flags & VM_SHARED))))
+	if ((a->flags & VM_LOCKED) ||
+	    (advice == MADV_FREE && (a->object || (a->flags & VM_SHARED))))
 		return -EINVAL;
 	gather_init(&g, a->space);
 	bool whole = zap_range(&g, start, end, ZAP_ALL);
@@ -66,7 +69,8 @@ static int step_discard(struct vm_area *a, u64 start, u64 end, int advice)
 static int step_nothing(struct vm_area *a, u64 start, u64 end, int advice)
 {
 	(void)start, (void)end;
-	return (advice == MADV_COLD || advice == MADV_PAGEOUT) && (a->flags & VM_LOCKED) ? -EINVAL : 0;
+	return (advice == MADV_COLD || advice == MADV_PAGEOUT) && (a->flags & VM_LOCKED) ? -EINVAL
+											 : 0;
 }
 
 static int step_remove(struct vm_area *a, u64 start, u64 end, int advice)
@@ -232,13 +236,14 @@ static int step_sync(struct vm_area *a, u64 start, u64 end, int flags)
 	return (flags & MS_INVALIDATE) && (a->flags & VM_LOCKED) ? -EBUSY : 0;
 }
 
-// Shared mappings are the page cache itself: there is nothing to carry over. Writing back is the file system's.
+// Shared mappings are the page cache itself: there is nothing to carry over. Writing back is the
+// file system's.
 int vm_sync(struct vm_space *s, u64 addr, u64 len, int flags)
 {
 	u64 end;
 
-	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC) ||
-	    !is_aligned(addr, PAGE_SIZE))
+	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) ||
+	    (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC) || !is_aligned(addr, PAGE_SIZE))
 		return -EINVAL;
 	if (space_range_check(addr, len, &end))
 		return -ENOMEM;

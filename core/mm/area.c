@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// area.c: the areas of a space: the tree, its counters, splitting, merging, and the search for gaps.
+// area.c: the areas of a space: the tree, its counters, splitting, merging, and the search for
+// gaps.
 //
-// The space's lock is held for writing in all that changes. Start, end and offset of an area with an object are also read from the
-// object's side (truncation), so they change under its areas_lock.
+// The space's lock is held for writing in all that changes. Start, end and offset of an area with
+// an object are also read from the object's side (truncation), so they change under its areas_lock.
 #include "core/mm/mm.h"
 #include "core/personality.h"
 #include "core/slab.h"
@@ -16,7 +17,10 @@ void area_init(void)
 
 // ---- finding ----
 
-static inline struct vm_area *area_of(struct rb_node *n) { return rb_entry_or_null(n, struct vm_area, node); }
+static inline struct vm_area *area_of(struct rb_node *n)
+{
+	return rb_entry_or_null(n, struct vm_area, node);
+}
 
 struct vm_area *vm_area_find_next(struct vm_space *s, u64 addr)
 {
@@ -81,7 +85,10 @@ static void account(struct vm_space *s, const struct vm_area *a, u64 npages, boo
 		s->shared_pages += n;
 }
 
-static inline u64 area_pages(const struct vm_area *a) { return (a->end - a->start) >> PAGE_SHIFT; }
+static inline u64 area_pages(const struct vm_area *a)
+{
+	return (a->end - a->start) >> PAGE_SHIFT;
+}
 
 // Would npages more be too many? -ENOMEM for the program.
 bool area_limits_allow(struct vm_space *s, u64 npages, u32 prot, u32 flags)
@@ -90,8 +97,8 @@ bool area_limits_allow(struct vm_space *s, u64 npages, u32 prot, u32 flags)
 
 	if (__builtin_add_overflow(s->total_pages, npages, &total) || total > s->pages_mapped_limit)
 		return false;
-	if ((prot & PROT_WRITE) && !(flags & (VM_SHARED | VM_GROWSDOWN)) && s->data_limit != ~0ull &&
-	    s->data_pages + npages > s->data_limit >> PAGE_SHIFT)
+	if ((prot & PROT_WRITE) && !(flags & (VM_SHARED | VM_GROWSDOWN)) &&
+	    s->data_limit != ~0ull && s->data_pages + npages > s->data_limit >> PAGE_SHIFT)
 		return false;
 	return true;
 }
@@ -103,7 +110,7 @@ struct vm_area *area_alloc(struct vm_space *s)
 	struct vm_area *a = slab_alloc(&area_cache);
 
 	if (a) {
-		*a = (struct vm_area){ .space = s };
+		*a = (struct vm_area){.space = s};
 		list_init(&a->object_link);
 	}
 	return a;
@@ -133,7 +140,8 @@ static void tree_insert(struct vm_area *a)
 
 	while (*link) {
 		parent = *link;
-		link = a->start < rb_entry(parent, struct vm_area, node)->start ? &parent->left : &parent->right;
+		link = a->start < rb_entry(parent, struct vm_area, node)->start ? &parent->left
+										: &parent->right;
 	}
 	rb_link_node(&a->node, parent, link);
 	rb_insert_color(&a->node, &s->areas);
@@ -159,7 +167,8 @@ void area_insert(struct vm_area *a)
 	object_link(a, nullptr);
 }
 
-// Who walks the object's areas sees the parent's entries before the child's, which are copied from them.
+// Who walks the object's areas sees the parent's entries before the child's, which are copied from
+// them.
 void area_insert_fork(struct vm_area *a, struct vm_area *parent)
 {
 	tree_insert(a);
@@ -260,9 +269,11 @@ int area_split_range(struct vm_space *s, u64 start, u64 end)
 
 bool area_alike(const struct vm_area *lower, const struct vm_area *upper)
 {
-	return lower->end == upper->start && lower->prot == upper->prot && lower->max_prot == upper->max_prot &&
-	       ((lower->flags ^ upper->flags) & ~VM_HAS_ANON) == 0 && !(lower->flags & (VM_GROWSDOWN | VM_SPECIAL)) &&
-	       lower->object == upper->object && lower->file == upper->file &&
+	return lower->end == upper->start && lower->prot == upper->prot &&
+	       lower->max_prot == upper->max_prot &&
+	       ((lower->flags ^ upper->flags) & ~VM_HAS_ANON) == 0 &&
+	       !(lower->flags & (VM_GROWSDOWN | VM_SPECIAL)) && lower->object == upper->object &&
+	       lower->file == upper->file &&
 	       (!lower->object || lower->offset + (lower->end - lower->start) == upper->offset);
 }
 

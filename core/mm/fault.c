@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
 // fault.c: page faults: memory appears when it is touched, and is copied when it is written.
 //
-// A fault holds the space's lock for reading and changes one entry (or a window of neighbours) under its table's lock, after checking that
-// the entry is still what it was. When it is not, another thread was faster: the fault returns 0 and the program tries again. What an
-// empty or read-only entry means:
-//   - private anonymous: a read maps the shared page of zeroes, a write a page of its own; 2 MiB at once where area and memory allow;
-//   - private of an object: a read maps the object's page read-only, together with neighbours that are there; a write copies it;
-//   - shared: the object's page; read-only until the first write, which the object is told of (memory objects need not be).
-// A read-only entry in a writable private area is a page shared by fork, or of an object: it is copied, unless its count says that
-// nobody else has it.
+// A fault holds the space's lock for reading and changes one entry (or a window of neighbours)
+// under its table's lock, after checking that the entry is still what it was. When it is not,
+// another thread was faster: the fault returns 0 and the program tries again. What an empty or
+// read-only entry means:
+//   - private anonymous: a read maps the shared page of zeroes, a write a page of its own; 2 MiB at
+//   once where area and memory allow;
+//   - private of an object: a read maps the object's page read-only, together with neighbours that
+//   are there; a write copies it;
+//   - shared: the object's page; read-only until the first write, which the object is told of
+//   (memory objects need not be).
+// A read-only entry in a writable private area is a page shared by fork, or of an object: it is
+// copied, unless its count says that nobody else has it.
 #include "core/mm/mm.h"
 #include "core/personality.h"
 
@@ -93,7 +97,8 @@ static int replace_by_copy(const struct place *at, pte_t old, struct page *copy)
 	return 0;
 }
 
-// A write to a private page that is mapped read-only. For force (a debugger's write) the entry stays read-only if the area is.
+// A write to a private page that is mapped read-only. For force (a debugger's write) the entry
+// stays read-only if the area is.
 static int fault_copy(const struct place *at, pte_t e)
 {
 	struct page *copy;
@@ -105,7 +110,8 @@ static int fault_copy(const struct place *at, pte_t e)
 	struct page *counted = pte_counted(e);
 
 	if (e & PTE_ANON) {
-		// Only this entry: nobody can get at the page but through it, and entries are copied under the write lock.
+		// Only this entry: nobody can get at the page but through it, and entries are
+		// copied under the write lock.
 		if (__atomic_load_n(&counted->refs, __ATOMIC_ACQUIRE) == 1) {
 			if (at->area->prot & PROT_WRITE)
 				entry_replace(at, e, pte_make_writable(e));
@@ -139,7 +145,8 @@ static bool map_around(const struct place *at, bool write)
 	struct vm_object *o = a->object;
 	u64 first = max(align_down(at->addr, AROUND * PAGE_SIZE), a->start);
 	u64 end = min(align_down(at->addr, AROUND * PAGE_SIZE) + AROUND * PAGE_SIZE, a->end);
-	u64 base = area_index(a, first), limit = min(base + ((end - first) >> PAGE_SHIFT), object_pages(o));
+	u64 base = area_index(a, first),
+	    limit = min(base + ((end - first) >> PAGE_SHIFT), object_pages(o));
 	pte_t *entries = at->entry - ((at->addr - first) >> PAGE_SHIFT);
 	pte_t rights = area_rights(a, write);
 	u32 mapped = 0;
@@ -195,7 +202,8 @@ static int fault_shared_write(const struct place *at, pte_t e)
 
 	if (r)
 		return r;
-	if (e && pte_phys(e).addr != page_phys(p).addr) { // truncated and filled anew: the entry is about to go
+	if (e && pte_phys(e).addr !=
+			 page_phys(p).addr) { // truncated and filled anew: the entry is about to go
 		page_put(p);
 		return 0;
 	}
@@ -240,14 +248,15 @@ static bool large_wanted(const struct vm_area *a, u64 addr)
 {
 	u64 start = align_down(addr, HUGE_SIZE);
 
-	return !a->object && !(a->flags & (VM_NOHUGE | VM_GROWSDOWN)) && start >= a->start && start + HUGE_SIZE <= a->end &&
-	       buddy_free_count() > 16 * BLOCK_PAGES;
+	return !a->object && !(a->flags & (VM_NOHUGE | VM_GROWSDOWN)) && start >= a->start &&
+	       start + HUGE_SIZE <= a->end && buddy_free_count() > 16 * BLOCK_PAGES;
 }
 
 // False: not now, take small ones.
 static bool fault_anon_large(struct vm_area *a, pte_t *pmd)
 {
-	struct page *p = page_alloc(PAGE_ORDER_HUGE, OWNER_PROGRAM, ALLOC_ZERO | ALLOC_NOWARN), *above = ptr_page(pmd);
+	struct page *p = page_alloc(PAGE_ORDER_HUGE, OWNER_PROGRAM, ALLOC_ZERO | ALLOC_NOWARN),
+		    *above = ptr_page(pmd);
 	bool done;
 
 	if (!p)
@@ -284,7 +293,8 @@ static int fault_large(struct vm_area *a, pte_t *pmd, pte_t e, u64 addr, u32 acc
 
 // ---- entry points ----
 
-// Makes addr accessible as the area allows; the caller has checked the rights it needs. addr is page-aligned.
+// Makes addr accessible as the area allows; the caller has checked the rights it needs. addr is
+// page-aligned.
 int fault_in_area(struct vm_area *a, u64 addr, u32 access)
 {
 	struct vm_space *s = a->space;
@@ -310,8 +320,10 @@ int fault_in_area(struct vm_area *a, u64 addr, u32 access)
 	}
 	if (unlikely(!pte_is_table(m)))
 		return 0; // being split or taken away: try again
-	struct place at = { .area = a, .addr = addr, .table = pte_table_page(m),
-			    .entry = pte_table_entries(m) + pt_index(addr, 0) };
+	struct place at = {.area = a,
+			   .addr = addr,
+			   .table = pte_table_page(m),
+			   .entry = pte_table_entries(m) + pt_index(addr, 0)};
 	pte_t e = pte_load(at.entry);
 	bool write = access & VM_WRITE;
 
@@ -347,7 +359,8 @@ static int grow_stack(struct vm_space *s, u64 addr)
 
 		if (a->end - start > s->stack_limit || !area_limits_allow(s, npages, 0, a->flags))
 			r = -EFAULT;
-		else if (below && below->prot != PROT_NONE && !(below->flags & VM_GROWSDOWN) && start - below->end < STACK_GAP)
+		else if (below && below->prot != PROT_NONE && !(below->flags & VM_GROWSDOWN) &&
+			 start - below->end < STACK_GAP)
 			r = -EFAULT;
 		else if (!a->object || a->offset >= a->start - start) {
 			area_set_range(a, start, a->end);
@@ -360,7 +373,8 @@ static int grow_stack(struct vm_space *s, u64 addr)
 
 static __cold int fault_failed(int r)
 {
-	if (r == -ENOMEM && personality && personality->out_of_memory && personality->out_of_memory())
+	if (r == -ENOMEM && personality && personality->out_of_memory &&
+	    personality->out_of_memory())
 		return 0;
 	return r == -ENOMEM ? r : r == -EFAULT || r == -ENOSPC ? -EIO : r;
 }

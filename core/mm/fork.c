@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // fork.c: a copy-on-write copy of a space.
 //
-// Areas are copied one by one, and of their entries only those that a fault could not bring back: private pages. Pages of objects
-// are left for the child to fault in (several at once), unless the area holds private copies too. Writable private entries become
-// read-only on both sides; the parent's TLBs are told once, at the end.
+// Areas are copied one by one, and of their entries only those that a fault could not bring back:
+// private pages. Pages of objects are left for the child to fault in (several at once), unless the
+// area holds private copies too. Writable private entries become read-only on both sides; the
+// parent's TLBs are told once, at the end.
 #include "core/mm/mm.h"
 
 struct fork {
@@ -12,7 +13,8 @@ struct fork {
 	bool protected; // the parent lost write access somewhere
 };
 
-// Entries [first, last) of a level 0 table into the child's, less the rights in `taken`, which the parent loses as well. The child's lock is for walkers from its objects.
+// Entries [first, last) of a level 0 table into the child's, less the rights in `taken`, which the
+// parent loses as well. The child's lock is for walkers from its objects.
 static void copy_leaf(struct fork *f, pte_t from, pte_t to, u32 first, u32 last, pte_t taken)
 {
 	struct page *from_table = pte_table_page(from), *to_table = pte_table_page(to);
@@ -84,7 +86,8 @@ static int copy_entries(struct fork *f, struct vm_area *a)
 {
 	pte_t *pmd;
 
-	for (u64 at = pt_next(a->space, a->start, a->end, &pmd); at < a->end; at = pt_next(a->space, at, a->end, &pmd)) {
+	for (u64 at = pt_next(a->space, a->start, a->end, &pmd); at < a->end;
+	     at = pt_next(a->space, at, a->end, &pmd)) {
 		u64 next = min(align_down(at, HUGE_SIZE) + HUGE_SIZE, a->end);
 		int r = copy_entry(f, a, pmd, at, next);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// kmap.c: the kernel's own mappings: its image, the direct map of memory, and the area of stacks, big arrays and device registers.
+// kmap.c: the kernel's own mappings: its image, the direct map of memory, and the area of stacks,
+// big arrays and device registers.
 //
-// All are made in one root, whose entries of the upper half every space copies: those are all made in vm_init, so a later
-// change below them shows in every space at once. Ranges of the area lie behind one unmapped page each, which guards the range
-// before it too. Freed addresses are used again only after all CPUs dropped their TLB entries, which is done for many at once.
+// All are made in one root, whose entries of the upper half every space copies: those are all made
+// in vm_init, so a later change below them shows in every space at once. Ranges of the area lie
+// behind one unmapped page each, which guards the range before it too. Freed addresses are used
+// again only after all CPUs dropped their TLB entries, which is done for many at once.
 #include "base/rbtree.h"
 #include "base/string.h"
 #include "core/bootinfo.h"
@@ -11,7 +13,8 @@
 #include "core/slab.h"
 #include "core/smp.h"
 
-extern char __kernel_start[], __text_start[], __text_end[], __rodata_start[], __rodata_end[], __data_start[], __kernel_end[];
+extern char __kernel_start[], __text_start[], __text_end[], __rodata_start[], __rodata_end[],
+	__data_start[], __kernel_end[];
 
 struct vm_space kernel_space;
 u8 kernel_root_slots[PT_ENTRIES - PT_KERNEL_FIRST];
@@ -24,9 +27,9 @@ struct kmap_range {
 	u64 npages;
 };
 
-constexpr u64 RECYCLE_PAGES = 64;    // longer ranges share the last list
-constexpr u64 PENDING_PAGES = 512;   // drop TLB entries when that many pages wait
-constexpr u64 READY_PAGES = 8;	     // ranges up to this long are kept mapped for the next user
+constexpr u64 RECYCLE_PAGES = 64;  // longer ranges share the last list
+constexpr u64 PENDING_PAGES = 512; // drop TLB entries when that many pages wait
+constexpr u64 READY_PAGES = 8;	   // ranges up to this long are kept mapped for the next user
 constexpr u32 READY_MAX = 16;
 
 static struct {
@@ -40,12 +43,13 @@ static struct {
 		u32 n;
 		void *at[READY_MAX];
 	} ready[READY_PAGES + 1];
-} kmap = { .lock = SPINLOCK_INIT(LOCK_vm_kernel), .next = KERNEL_MAP_BASE };
+} kmap = {.lock = SPINLOCK_INIT(LOCK_vm_kernel), .next = KERNEL_MAP_BASE};
 static struct slab_cache range_cache;
 
 // ---- entries ----
 
-// The entry of addr at level, making tables above it. nullptr when memory is out. Tables are never freed. Boot, or kmap.lock.
+// The entry of addr at level, making tables above it. nullptr when memory is out. Tables are never
+// freed. Boot, or kmap.lock.
 static pte_t *kernel_entry(u64 addr, u32 level)
 {
 	pte_t *table = phys_ptr(kernel_space.root[0]);
@@ -91,7 +95,8 @@ static void map_image(void)
 // The kernel's text and constants may not be written through the direct map either.
 static void map_direct_range(u64 start, u64 end)
 {
-	u64 fixed = bootinfo.kernel_phys.addr, fixed_end = fixed + (u64)(__rodata_end - __kernel_start);
+	u64 fixed = bootinfo.kernel_phys.addr,
+	    fixed_end = fixed + (u64)(__rodata_end - __kernel_start);
 
 	for (u64 p = align_down(start, HUGE_SIZE); p < end; p += HUGE_SIZE) {
 		if (p >= fixed_end || p + HUGE_SIZE <= fixed) {
@@ -99,12 +104,13 @@ static void map_direct_range(u64 start, u64 end)
 			continue;
 		}
 		for (u64 a = p; a < p + HUGE_SIZE; a += PAGE_SIZE)
-			*boot_entry(DIRECT_MAP_BASE + a, 0) =
-				arch_kernel_pte(phys(a), a < fixed || a >= fixed_end, false, ARCH_MAP_NORMAL);
+			*boot_entry(DIRECT_MAP_BASE + a, 0) = arch_kernel_pte(
+				phys(a), a < fixed || a >= fixed_end, false, ARCH_MAP_NORMAL);
 	}
 }
 
-// Memory, and what firmware keeps in it. Device windows that the map lists as reserved are left out: they are far larger than tables.
+// Memory, and what firmware keeps in it. Device windows that the map lists as reserved are left
+// out: they are far larger than tables.
 static bool direct_mapped(const struct bootmem *m)
 {
 	switch (m->type) {
@@ -169,7 +175,8 @@ static struct kmap_range *range_find_locked(u64 start)
 
 static bool range_less(const struct rb_node *a, const struct rb_node *b)
 {
-	return rb_entry(a, struct kmap_range, node)->start < rb_entry(b, struct kmap_range, node)->start;
+	return rb_entry(a, struct kmap_range, node)->start <
+	       rb_entry(b, struct kmap_range, node)->start;
 }
 
 static struct kmap_range *range_recycled_locked(u64 npages)
@@ -192,7 +199,8 @@ static struct kmap_range *range_take_locked(u64 npages, struct kmap_range **fres
 	struct kmap_range *r = range_recycled_locked(npages);
 
 	if (!r) {
-		if (!*fresh || npages >= (KERNEL_MAP_BASE + KERNEL_MAP_SIZE - kmap.next) / PAGE_SIZE)
+		if (!*fresh ||
+		    npages >= (KERNEL_MAP_BASE + KERNEL_MAP_SIZE - kmap.next) / PAGE_SIZE)
 			return nullptr;
 		r = *fresh;
 		*fresh = nullptr;
@@ -228,7 +236,8 @@ static void pending_flush(void)
 	tlb_flush_kernel(KERNEL_MAP_BASE, KERNEL_MAP_BASE + KERNEL_MAP_SIZE);
 	spin_lock(&kmap.lock);
 	list_for_each_entry_safe(r, next, &ranges, link)
-		list_move_tail(&kmap.recycled[r->npages <= RECYCLE_PAGES ? r->npages : 0], &r->link);
+		list_move_tail(&kmap.recycled[r->npages <= RECYCLE_PAGES ? r->npages : 0],
+			       &r->link);
 	spin_unlock(&kmap.lock);
 }
 
@@ -322,7 +331,8 @@ void *kvmap_alloc(size_t len_bytes)
 		u32 got = page_alloc_bulk(want, OWNER_CORE, 0, batch), i = 0;
 
 		while (i < got && range_set(r->start + (done + i) * PAGE_SIZE,
-					    arch_kernel_pte(page_phys(batch[i]), true, false, ARCH_MAP_NORMAL)))
+					    arch_kernel_pte(page_phys(batch[i]), true, false,
+							    ARCH_MAP_NORMAL)))
 			i++;
 		done += i;
 		for (u32 j = i; j < got; j++)
@@ -355,7 +365,8 @@ static void *map_device(phys_t base, size_t len, enum arch_map_kind kind)
 {
 	u64 first = align_down(base.addr, PAGE_SIZE), end;
 
-	if (!len || __builtin_add_overflow(base.addr, len, &end) || !align_up_checked(end, PAGE_SIZE, &end))
+	if (!len || __builtin_add_overflow(base.addr, len, &end) ||
+	    !align_up_checked(end, PAGE_SIZE, &end))
 		return nullptr;
 	struct kmap_range *r = range_alloc((end - first) / PAGE_SIZE);
 

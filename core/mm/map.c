@@ -13,7 +13,8 @@ int space_range_check(u64 addr, u64 len, u64 *end)
 
 // ---- unmapping ----
 
-// Splits so that areas lie in [start, end) wholly; first is the lowest that reaches into it. Returns the first that lies in it, in *out.
+// Splits so that areas lie in [start, end) wholly; first is the lowest that reaches into it.
+// Returns the first that lies in it, in *out.
 static int split_ends(struct vm_area *first, u64 start, u64 end, struct vm_area **out)
 {
 	if (first->start < start) {
@@ -46,7 +47,8 @@ int unmap_locked(struct vm_space *s, u64 start, u64 end)
 
 	for (; a && a->start < end; a = next) {
 		next = vm_area_following(a);
-		// A large page that lies in it partly must be split while failing is still possible.
+		// A large page that lies in it partly must be split while failing is still
+		// possible.
 		if (!zap_range(&g, a->start, a->end, ZAP_ALL)) {
 			r = -ENOMEM;
 			end = a->start;
@@ -59,7 +61,8 @@ int unmap_locked(struct vm_space *s, u64 start, u64 end)
 	if (start < end)
 		free_tables(&g, start, end, floor, a ? a->start : ~0ull);
 	gather_flush(&g);
-	u64 top = a ? min(a->start, s->mmap_base) : s->mmap_base; // of the gap that grew: the next search may start there
+	u64 top = a ? min(a->start, s->mmap_base)
+		    : s->mmap_base; // of the gap that grew: the next search may start there
 
 	s->gap_top = max(s->gap_top, top);
 	while (gone) {
@@ -115,7 +118,8 @@ static int choose_place(struct vm_space *s, const struct vm_map_args *a, u64 len
 		struct vm_area *next = vm_area_find_next(s, hint);
 		u64 distance = next && (next->flags & VM_GROWSDOWN) ? STACK_GAP : 0;
 
-		if ((!next || hint + len + distance <= next->start) && (!a->align || is_aligned(hint, a->align))) {
+		if ((!next || hint + len + distance <= next->start) &&
+		    (!a->align || is_aligned(hint, a->align))) {
 			*out = hint;
 			return 0;
 		}
@@ -146,17 +150,20 @@ static u64 mapped_in(struct vm_space *s, u64 start, u64 end)
 {
 	u64 n = 0;
 
-	for (struct vm_area *a = vm_area_find_next(s, start); a && a->start < end; a = vm_area_following(a))
+	for (struct vm_area *a = vm_area_find_next(s, start); a && a->start < end;
+	     a = vm_area_following(a))
 		n += (min(a->end, end) - max(a->start, start)) >> PAGE_SHIFT;
 	return n;
 }
 
-// Without a new area: the one below or above grows. wanted describes the new range. Objects' references stay the caller's.
+// Without a new area: the one below or above grows. wanted describes the new range. Objects'
+// references stay the caller's.
 static struct vm_area *grow_neighbour(struct vm_space *s, const struct vm_area *wanted)
 {
 	struct vm_area *above = vm_area_find_next(s, wanted->start), *below;
 
-	below = above ? area_before(above) : rb_entry_or_null(rb_last(&s->areas), struct vm_area, node);
+	below = above ? area_before(above)
+		      : rb_entry_or_null(rb_last(&s->areas), struct vm_area, node);
 	if (below && area_alike(below, wanted)) {
 		area_set_range(below, below->start, wanted->end);
 		return area_merge(below);
@@ -172,7 +179,8 @@ int map_locked(struct vm_space *s, const struct vm_map_args *a, u64 *addr_out)
 {
 	u64 len, at, last;
 
-	if (!a->len || !is_aligned(a->offset, PAGE_SIZE) || (a->prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC)))
+	if (!a->len || !is_aligned(a->offset, PAGE_SIZE) ||
+	    (a->prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC)))
 		return -EINVAL;
 	if (!align_up_checked(a->len, PAGE_SIZE, &len) || len > USER_TOP - USER_MIN)
 		return -ENOMEM;
@@ -186,18 +194,19 @@ int map_locked(struct vm_space *s, const struct vm_map_args *a, u64 *addr_out)
 	bool replaces = (a->flags & VM_FIXED) && !range_is_free(s, at, at + len);
 
 	if (s->nareas >= AREAS_MAX || !commit_allows(a, npages) ||
-	    !area_limits_allow(s, npages - (replaces ? mapped_in(s, at, at + len) : 0), a->prot, a->flags))
+	    !area_limits_allow(s, npages - (replaces ? mapped_in(s, at, at + len) : 0), a->prot,
+			       a->flags))
 		return -ENOMEM;
 
-	struct vm_area wanted = { .start = at,
-				  .end = at + len,
-				  .prot = a->prot,
-				  .max_prot = a->max_prot,
-				  .flags = a->flags & VM_KEPT,
-				  .object = a->object,
-				  .offset = a->object ? a->offset : 0,
-				  .file = a->file,
-				  .space = s };
+	struct vm_area wanted = {.start = at,
+				 .end = at + len,
+				 .prot = a->prot,
+				 .max_prot = a->max_prot,
+				 .flags = a->flags & VM_KEPT,
+				 .object = a->object,
+				 .offset = a->object ? a->offset : 0,
+				 .file = a->file,
+				 .space = s};
 	bool own_object = (a->flags & VM_SHARED) && !a->object;
 
 	if (own_object) {
@@ -237,7 +246,8 @@ int vm_map(struct vm_space *s, const struct vm_map_args *a, u64 *addr_out)
 
 // ---- rights ----
 
-// The entry with the area's new rights. Write access comes back only where no copy has to be made first.
+// The entry with the area's new rights. Write access comes back only where no copy has to be made
+// first.
 static pte_t entry_with_rights(const struct vm_area *a, pte_t e)
 {
 	bool write = pte_writable(e);
@@ -259,12 +269,14 @@ static void rights_leaf(struct vm_area *a, pte_t leaf, u32 first, u32 last)
 	pt_unlock(table);
 }
 
-// Entries of the area follow its new rights. False when a large page could not be split (the area's edge lies in it).
+// Entries of the area follow its new rights. False when a large page could not be split (the area's
+// edge lies in it).
 static bool rights_apply(struct vm_area *a, bool *changed)
 {
 	pte_t *pmd;
 
-	for (u64 at = pt_next(a->space, a->start, a->end, &pmd); at < a->end; at = pt_next(a->space, at, a->end, &pmd)) {
+	for (u64 at = pt_next(a->space, a->start, a->end, &pmd); at < a->end;
+	     at = pt_next(a->space, at, a->end, &pmd)) {
 		u64 next = min(align_down(at, HUGE_SIZE) + HUGE_SIZE, a->end);
 		pte_t e = pte_load(pmd);
 
@@ -361,11 +373,11 @@ int vm_protect(struct vm_space *s, u64 addr, u64 len, u32 prot)
 
 static int brk_grow(struct vm_space *s, u64 from, u64 to)
 {
-	struct vm_map_args args = { .addr = from,
-				    .len = to - from,
-				    .prot = PROT_READ | PROT_WRITE,
-				    .max_prot = PROT_READ | PROT_WRITE | PROT_EXEC,
-				    .flags = VM_FIXED_NOREPLACE | VM_BRK };
+	struct vm_map_args args = {.addr = from,
+				   .len = to - from,
+				   .prot = PROT_READ | PROT_WRITE,
+				   .max_prot = PROT_READ | PROT_WRITE | PROT_EXEC,
+				   .flags = VM_FIXED_NOREPLACE | VM_BRK};
 	struct vm_area *next = vm_area_find_next(s, from);
 	u64 at;
 
@@ -381,7 +393,8 @@ u64 vm_brk(struct vm_space *s, u64 wanted)
 	bool ok = wanted >= s->brk_start && wanted < USER_TOP && new <= USER_TOP;
 
 	// RLIMIT_DATA covers the initial data as well.
-	if (ok && s->data_limit != ~0ull && wanted - s->brk_start + (s->data_end - s->data_start) > s->data_limit)
+	if (ok && s->data_limit != ~0ull &&
+	    wanted - s->brk_start + (s->data_end - s->data_start) > s->data_limit)
 		ok = false;
 	if (ok && new < old)
 		ok = !unmap_locked(s, new, old);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // object.c: indexed sets of pages behind files and shared memory.
 //
-// The tree is changed under o->lock and looked up under RCU. Each entry holds one reference of its page; a page in a tree has
-// page->object and page->data (its index) set. A lookup raises a count that is not 0 and then looks whether the page is still
-// the one it wanted; so pages need no grace period before they are used for something else.
+// The tree is changed under o->lock and looked up under RCU. Each entry holds one reference of its
+// page; a page in a tree has page->object and page->data (its index) set. A lookup raises a count
+// that is not 0 and then looks whether the page is still the one it wanted; so pages need no grace
+// period before they are used for something else.
 //
-// Truncation takes pages out of the tree first and out of the page tables after that. A fault looks the page up (again)
-// while it holds the table's lock; so either it sees that the page is gone, or the truncation finds its entry.
+// Truncation takes pages out of the tree first and out of the page tables after that. A fault looks
+// the page up (again) while it holds the table's lock; so either it sees that the page is gone, or
+// the truncation finds its entry.
 #include "base/string.h"
 #include "core/mm/mm.h"
 #include "core/rcu.h"
@@ -32,7 +34,7 @@ static void node_free(void *ctx, struct radix_node *node)
 	rcu_call((struct rcu_head *)node->rcu, node_free_late);
 }
 
-static const struct radix_ops tree_ops = { .alloc = node_alloc, .free = node_free };
+static const struct radix_ops tree_ops = {.alloc = node_alloc, .free = node_free};
 
 // ---- memory that is not a file's ----
 
@@ -85,7 +87,8 @@ static void release_memory(struct vm_object *o)
 	slab_free(&object_cache, o);
 }
 
-static const struct vm_object_ops memory_ops = { .get_page = get_page_program, .release = release_memory };
+static const struct vm_object_ops memory_ops = {.get_page = get_page_program,
+						.release = release_memory};
 
 bool object_is_memory(const struct vm_object *o)
 {
@@ -102,7 +105,7 @@ void object_init(void)
 
 void vm_object_init(struct vm_object *o, const struct vm_object_ops *ops, u64 size_bytes)
 {
-	*o = (struct vm_object){ .ops = ops, .size_bytes = size_bytes };
+	*o = (struct vm_object){.ops = ops, .size_bytes = size_bytes};
 	refcount_set(&o->refs, 1);
 	spin_lock_init(&o->lock, LOCK_page_cache);
 	spin_lock_init(&o->areas_lock, LOCK_vm_areas);
@@ -129,7 +132,8 @@ bool object_page_get(struct page *p, const struct vm_object *o, u64 index)
 	do {
 		if (!refs)
 			return false;
-	} while (!__atomic_compare_exchange_n(&p->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&p->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+					      __ATOMIC_RELAXED));
 	if (likely(load_once(&p->object) == o && load_once(&p->data) == index))
 		return true;
 	page_put(p);
@@ -193,15 +197,16 @@ int vm_object_insert(struct vm_object *o, u64 index, struct page *p)
 
 // ---- taking out ----
 
-// Takes up to 512 pages of [*index, last] out of the tree, chained by data in front of *chain; false when none is left. A reference
-// of each goes with the chain.
+// Takes up to 512 pages of [*index, last] out of the tree, chained by data in front of *chain;
+// false when none is left. A reference of each goes with the chain.
 static bool take_some(struct vm_object *o, u64 *index, u64 last, struct page **chain)
 {
 	void *entry;
 	u32 n = 0;
 
 	spin_lock(&o->lock);
-	while (n < 512 && *index <= last && (entry = radix_next(&o->pages, index)) && *index <= last) {
+	while (n < 512 && *index <= last && (entry = radix_next(&o->pages, index)) &&
+	       *index <= last) {
 		struct page *p = radix_erase(&o->pages, *index);
 
 		store_once(&p->object, nullptr);
@@ -233,7 +238,8 @@ static void put_chain(struct page *chain)
 	}
 }
 
-// Unmaps pages [first, last] from every space. Copies that programs made of them go too when what says so.
+// Unmaps pages [first, last] from every space. Copies that programs made of them go too when what
+// says so.
 static void unmap_everywhere(struct vm_object *o, u64 first, u64 last, enum zap_what what)
 {
 	struct vm_area *a;
@@ -243,7 +249,8 @@ static void unmap_everywhere(struct vm_object *o, u64 first, u64 last, enum zap_
 		return;
 	spin_lock(&o->areas_lock);
 	list_for_each_entry(a, &o->areas, object_link) {
-		u64 from = a->offset >> PAGE_SHIFT, to = from + ((a->end - a->start) >> PAGE_SHIFT); // of the object
+		u64 from = a->offset >> PAGE_SHIFT,
+		    to = from + ((a->end - a->start) >> PAGE_SHIFT); // of the object
 
 		if (last < from || first >= to)
 			continue;

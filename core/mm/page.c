@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: MIT
 // page.c: physical memory: typed blocks and the buddy lists.
 //
-// Purpose. Memory is handed out in runs of 2^order pages, and every page lies in a block of 2 MiB of which all pages belong to one owner
-// (program memory, page tables, kernel heap, page cache, services). So "may be seen by services" is a property of the block.
+// Purpose. Memory is handed out in runs of 2^order pages, and every page lies in a block of 2 MiB
+// of which all pages belong to one owner (program memory, page tables, kernel heap, page cache,
+// services). So "may be seen by services" is a property of the block.
 //
 // States. A block is
 //   - not memory: usable == 0, owner OWNER_NONE, none of its pages is ever on a list;
 //   - free: OWNER_NONE, on free_blocks[] as part of a run of order 9 or 10;
-//   - owned: its free pages lie on the owner's lists of orders 0 to 8, the rest is allocated (or in a CPU's cache, page_cpu.c).
-// take_block makes a free block owned; the last page that comes back (the merge reaches order 9) makes it free again. A block of which
-// the firmware or the kernel image occupies a part can never become free; it belongs to the core for good.
+//   - owned: its free pages lie on the owner's lists of orders 0 to 8, the rest is allocated (or in
+//   a CPU's cache, page_cpu.c).
+// take_block makes a free block owned; the last page that comes back (the merge reaches order 9)
+// makes it free again. A block of which the firmware or the kernel image occupies a part can never
+// become free; it belongs to the core for good.
 //
-// Locks. buddy.lock (class buddy, taken with interrupts off) guards the lists, the blocks and the fields owner, order and
-// PAGE_FREE of pages on the lists. It nests inside everything but the locks of logging. The fast paths are in page_cpu.c
-// and take no lock.
+// Locks. buddy.lock (class buddy, taken with interrupts off) guards the lists, the blocks and the
+// fields owner, order and PAGE_FREE of pages on the lists. It nests inside everything but the locks
+// of logging. The fast paths are in page_cpu.c and take no lock.
 //
-// Lifetime. refs of an allocated page is at least 1. Whoever brings it to 0 frees it, with the order that the head page remembers.
-// A page-cache lookup may raise the count of a page for a moment after it has left the cache and even after it was allocated
-// anew (object.c); hence nobody stores a count into a page that is in use, and page_free gives the page up instead of freeing it
+// Lifetime. refs of an allocated page is at least 1. Whoever brings it to 0 frees it, with the
+// order that the head page remembers. A page-cache lookup may raise the count of a page for a
+// moment after it has left the cache and even after it was allocated anew (object.c); hence nobody
+// stores a count into a page that is in use, and page_free gives the page up instead of freeing it
 // when such a lookup holds it: the lookup's page_put then does.
 //
-// Failure. Allocation returns nullptr. The last free blocks are taken for ALLOC_ATOMIC only. Too little memory at boot is a panic with a sentence.
+// Failure. Allocation returns nullptr. The last free blocks are taken for ALLOC_ATOMIC only. Too
+// little memory at boot is a panic with a sentence.
 #include "base/string.h"
 #include "core/bootinfo.h"
 #include "core/log.h"
@@ -39,20 +44,24 @@ static struct block *blocks;
 static struct {
 	spinlock_t lock;
 	struct list runs[OWNER_COUNT][BLOCK_ORDER];
-	u32 orders[OWNER_COUNT]; // bit n: runs[owner][n] is not empty
-	struct list free_blocks[2]; // orders 9 and 10
+	u32 orders[OWNER_COUNT];      // bit n: runs[owner][n] is not empty
+	struct list free_blocks[2];   // orders 9 and 10
 	u64 owner_pages[OWNER_COUNT]; // usable pages of the owner's blocks
 	u64 owner_free[OWNER_COUNT];  // of those, on the lists
 	u64 free;		      // on all lists; read without the lock as an estimate
 	u64 total;		      // pages we manage
 	u64 nfree_blocks;	      // blocks of 2 MiB on free_blocks
 	u64 reserve_blocks;	      // the last ones are for ALLOC_ATOMIC
-} buddy = { .lock = SPINLOCK_INIT(LOCK_buddy) };
+} buddy = {.lock = SPINLOCK_INIT(LOCK_buddy)};
 
-constexpr u64 LOW_END = 1 * MiB; // firmware's data and the first code of other CPUs: never handed out
+constexpr u64 LOW_END =
+	1 * MiB; // firmware's data and the first code of other CPUs: never handed out
 constexpr u64 MEMORY_MIN = 24 * MiB;
 
-static inline u64 page_pfn(const struct page *p) { return (u64)(p - page_array); }
+static inline u64 page_pfn(const struct page *p)
+{
+	return (u64)(p - page_array);
+}
 
 static void list_put(struct page *p, struct list *head, u32 order)
 {
@@ -80,7 +89,8 @@ static void block_put(u64 pfn)
 
 	blocks[pfn >> BLOCK_ORDER].owner = OWNER_NONE;
 	buddy.nfree_blocks++;
-	if (o && (o->flags & PAGE_FREE) && o->order == BLOCK_ORDER && blocks[other >> BLOCK_ORDER].owner == OWNER_NONE) {
+	if (o && (o->flags & PAGE_FREE) && o->order == BLOCK_ORDER &&
+	    blocks[other >> BLOCK_ORDER].owner == OWNER_NONE) {
 		list_del(&o->link);
 		o->flags = 0;
 		list_put(&page_array[pfn & ~BLOCK_PAGES], &buddy.free_blocks[1], PAGE_ORDER_MAX);
@@ -89,7 +99,8 @@ static void block_put(u64 pfn)
 	}
 }
 
-// One free block (order 9) or two neighbours (order 10), now the owner's. nullptr when there is none.
+// One free block (order 9) or two neighbours (order 10), now the owner's. nullptr when there is
+// none.
 static struct page *block_take(u32 order, enum page_owner owner, u32 flags)
 {
 	u64 n = 1ull << (order - BLOCK_ORDER);
@@ -299,7 +310,7 @@ void page_stats_read(struct page_stats *s)
 {
 	irqflags_t f = spin_lock_irqsave(&buddy.lock);
 
-	*s = (struct page_stats){ .total = buddy.total, .free = buddy.free };
+	*s = (struct page_stats){.total = buddy.total, .free = buddy.free};
 	for (u32 o = 0; o < OWNER_COUNT; o++)
 		s->owned[o] = buddy.owner_pages[o] - buddy.owner_free[o];
 	spin_unlock_irqrestore(&buddy.lock, f);
@@ -323,7 +334,8 @@ static void add_pages(u64 pfn, u64 end)
 		}
 		if (b->owner == OWNER_NONE)
 			b->owner = OWNER_CORE;
-		while (order < BLOCK_ORDER - 1 && is_aligned(pfn, 2ull << order) && end - pfn >= 2ull << order)
+		while (order < BLOCK_ORDER - 1 && is_aligned(pfn, 2ull << order) &&
+		       end - pfn >= 2ull << order)
 			order++;
 		buddy.owner_pages[OWNER_CORE] += 1ull << order;
 		run_give(pfn, order);
@@ -342,7 +354,8 @@ static void count_usable(u64 pfn, u64 end)
 	}
 }
 
-// The part of a range of the memory map that lies in [lo, hi), in whole pages. False when there is none.
+// The part of a range of the memory map that lies in [lo, hi), in whole pages. False when there is
+// none.
 static bool whole_pages(const struct bootmem *m, u64 lo, u64 hi, u64 *pfn, u64 *end)
 {
 	u64 from = max(max(m->base, lo), LOW_END), to = min(m->base + m->len, hi);
@@ -362,7 +375,8 @@ static void add_type(u32 type, u64 lo, u64 hi, void (*fn)(u64 pfn, u64 end))
 	u64 pfn, end;
 
 	for (u32 i = 0; i < bootinfo.nmem; i++) {
-		if (bootinfo.mem[i].type != type || !whole_pages(&bootinfo.mem[i], lo, hi, &pfn, &end))
+		if (bootinfo.mem[i].type != type ||
+		    !whole_pages(&bootinfo.mem[i], lo, hi, &pfn, &end))
 			continue;
 		if (array_pfn >= pfn && array_end <= end) {
 			if (pfn < array_pfn)
@@ -376,8 +390,8 @@ static void add_type(u32 type, u64 lo, u64 hi, void (*fn)(u64 pfn, u64 end))
 
 static bool is_ram(u32 type)
 {
-	return type == BOOTMEM_USABLE || type == BOOTMEM_LOADER || type == BOOTMEM_INITRD || type == BOOTMEM_KERNEL ||
-	       type == BOOTMEM_ACPI_RECLAIM;
+	return type == BOOTMEM_USABLE || type == BOOTMEM_LOADER || type == BOOTMEM_INITRD ||
+	       type == BOOTMEM_KERNEL || type == BOOTMEM_ACPI_RECLAIM;
 }
 
 // Finds a place for len bytes that is mapped already: the smallest usable range that holds them.
@@ -387,9 +401,11 @@ static u64 place_array(u64 len)
 
 	for (u32 i = 0; i < bootinfo.nmem; i++) {
 		const struct bootmem *m = &bootinfo.mem[i];
-		u64 from = align_up(max(m->base, LOW_END), PAGE_SIZE), to = min(m->base + m->len, EARLY_MAP_END);
+		u64 from = align_up(max(m->base, LOW_END), PAGE_SIZE),
+		    to = min(m->base + m->len, EARLY_MAP_END);
 
-		if (m->type == BOOTMEM_USABLE && from < to && to - from >= len && to - from < best_len) {
+		if (m->type == BOOTMEM_USABLE && from < to && to - from >= len &&
+		    to - from < best_len) {
 			best = from;
 			best_len = to - from;
 		}
@@ -403,15 +419,18 @@ static void make_array(u64 ram_end)
 
 	for (;; npages = align_down(npages / 2, 2 * BLOCK_PAGES)) {
 		u64 array_len = npages * sizeof(struct page);
-		u64 len = align_up(array_len + (npages >> BLOCK_ORDER) * sizeof(struct block), PAGE_SIZE);
+		u64 len = align_up(array_len + (npages >> BLOCK_ORDER) * sizeof(struct block),
+				   PAGE_SIZE);
 		u64 at = place_array(len);
 
 		if (!at && npages > 2 * BLOCK_PAGES)
 			continue; // describe less: the rest of memory stays unused
 		if (!at)
-			panic("Not enough memory: no %llu KiB in one piece to describe memory itself", len / KiB);
+			panic("Not enough memory: no %llu KiB in one piece to describe memory itself",
+			      len / KiB);
 		if (npages << PAGE_SHIFT < ram_end)
-			log_warn("memory above %llu MiB is not used: no room to describe it", npages >> (20 - PAGE_SHIFT));
+			log_warn("memory above %llu MiB is not used: no room to describe it",
+				 npages >> (20 - PAGE_SHIFT));
 		page_array = phys_ptr(phys(at));
 		page_array_len = npages;
 		blocks = (struct block *)(page_array + npages);
@@ -435,7 +454,8 @@ void page_init(void)
 			usable += m->len;
 	}
 	if (usable < MEMORY_MIN)
-		panic("Not enough memory: %llu MiB are usable and at least %llu MiB are needed", usable / MiB, MEMORY_MIN / MiB);
+		panic("Not enough memory: %llu MiB are usable and at least %llu MiB are needed",
+		      usable / MiB, MEMORY_MIN / MiB);
 
 	for (u32 o = 0; o < OWNER_COUNT; o++)
 		for (u32 i = 0; i < BLOCK_ORDER; i++)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// page_cpu.c: each CPU's caches of single pages, by owner, and of pages that are cleared already; the allocator's entry points.
+// page_cpu.c: each CPU's caches of single pages, by owner, and of pages that are cleared already;
+// the allocator's entry points.
 //
-// A cache is a stack that only its CPU touches, with interrupts off. It is refilled from and drained to the buddy lists in batches.
+// A cache is a stack that only its CPU touches, with interrupts off. It is refilled from and
+// drained to the buddy lists in batches.
 #include "core/log.h"
 #include "core/mm/mm.h"
 #include "core/smp.h"
@@ -39,7 +41,9 @@ static __always_inline struct page_stack *stack_of(struct page_cpu *c, enum page
 
 static __always_inline struct page_stack *cleared_of(struct page_cpu *c, enum page_owner owner)
 {
-	return owner == OWNER_PROGRAM ? &c->cleared_program : owner == OWNER_TABLE ? &c->cleared_table : nullptr;
+	return owner == OWNER_PROGRAM ? &c->cleared_program
+	       : owner == OWNER_TABLE ? &c->cleared_table
+				      : nullptr;
 }
 
 // ---- giving back ----
@@ -149,8 +153,8 @@ static __cold void warn_failed(u32 order, enum page_owner owner, u32 flags)
 	if ((flags & ALLOC_NOWARN) || warned >= 10)
 		return;
 	warned++;
-	log_warn("memory is out: no %llu KiB for owner %u, %llu pages free", (u64)PAGE_SIZE << order >> 10, owner,
-		 page_free_count());
+	log_warn("memory is out: no %llu KiB for owner %u, %llu pages free",
+		 (u64)PAGE_SIZE << order >> 10, owner, page_free_count());
 }
 
 // What lies idle in the caches may make a block whole again.
@@ -300,7 +304,8 @@ void page_cpu_stats(struct page_stats *s)
 {
 	for_each_cpu(cpu, cpumask_all()) {
 		const struct page_cpu *c = percpu_ptr(page_cpu, cpu);
-		u64 program = READ_ONCE(c->cleared_program.n), table = READ_ONCE(c->cleared_table.n);
+		u64 program = READ_ONCE(c->cleared_program.n),
+		    table = READ_ONCE(c->cleared_table.n);
 
 		for (u32 i = 0; i < NSTACKS; i++) {
 			s->owned[OWNER_FIRST + i] -= READ_ONCE(c->stacks[i].n);

@@ -37,7 +37,8 @@ KTEST(page, a_block_has_one_owner)
 	u32 foreign = 0, got = 0;
 
 	for (u32 i = 0; i < 3000; i++) {
-		enum page_owner owner = (enum page_owner)(OWNER_CORE + i % (OWNER_COUNT - OWNER_CORE));
+		enum page_owner owner =
+			(enum page_owner)(OWNER_CORE + i % (OWNER_COUNT - OWNER_CORE));
 		struct page *p = page_alloc(i % 7 == 0 ? 2 : 0, owner, ALLOC_NOWARN);
 
 		if (!p)
@@ -64,7 +65,8 @@ KTEST(page, every_order_is_aligned_and_comes_back)
 	page_cpu_drain();
 	page_stats_read(&before);
 	for (u32 order = 0; order <= PAGE_ORDER_MAX; order++) {
-		struct page *p = page_alloc(order, OWNER_SERVICE, ALLOC_ZERO), *q = page_alloc(order, OWNER_SERVICE, 0);
+		struct page *p = page_alloc(order, OWNER_SERVICE, ALLOC_ZERO),
+			    *q = page_alloc(order, OWNER_SERVICE, 0);
 
 		ASSERT_NOT_NULL(p);
 		ASSERT_NOT_NULL(q);
@@ -96,7 +98,8 @@ KTEST(page, free_blocks_change_owner)
 	page_stats_read(&st);
 	if (st.owned[OWNER_SERVICE])
 		ktest_skip("services hold memory");
-	// Nothing of services is left, so their last block is free and may be taken for something else, whole.
+	// Nothing of services is left, so their last block is free and may be taken for something
+	// else, whole.
 	struct page *chain = nullptr;
 	u32 huge = 0;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// remap.c: mremap: areas that grow, shrink or move, with their entries moved rather than their pages copied.
+// remap.c: mremap: areas that grow, shrink or move, with their entries moved rather than their
+// pages copied.
 #include "core/mm/mm.h"
 
 constexpr u32 MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2, MREMAP_DONTUNMAP = 4;
@@ -21,7 +22,8 @@ static void unlock_two(struct page *a, struct page *b)
 	pt_unlock(a < b ? a : b);
 }
 
-// Moves n entries between level 0 tables. areas_lock (of the object) keeps a truncation from running between the two places.
+// Moves n entries between level 0 tables. areas_lock (of the object) keeps a truncation from
+// running between the two places.
 static void move_leaf(struct vm_object *o, pte_t from, u32 first, pte_t to, u32 to_first, u32 n)
 {
 	struct page *from_table = pte_table_page(from), *to_table = pte_table_page(to);
@@ -57,8 +59,8 @@ static bool move_large(pte_t *from, pte_t *to)
 	return moved;
 }
 
-// Moves the entries of [from, from + len) to to. -ENOMEM: some were moved (the caller moves them back, which needs no memory but
-// for large ones, whose tables are still there).
+// Moves the entries of [from, from + len) to to. -ENOMEM: some were moved (the caller moves them
+// back, which needs no memory but for large ones, whose tables are still there).
 static int move_entries(struct vm_space *s, struct vm_object *o, u64 from, u64 to, u64 len)
 {
 	u64 end = from + len;
@@ -71,7 +73,9 @@ static int move_entries(struct vm_space *s, struct vm_object *o, u64 from, u64 t
 		if (!to_pmd)
 			return -ENOMEM;
 		// Up to the next table boundary on either side.
-		u64 n = min(min(HUGE_SIZE - (at & (HUGE_SIZE - 1)), HUGE_SIZE - (there & (HUGE_SIZE - 1))), end - at);
+		u64 n = min(min(HUGE_SIZE - (at & (HUGE_SIZE - 1)),
+				HUGE_SIZE - (there & (HUGE_SIZE - 1))),
+			    end - at);
 
 		if (pte_large(pte_load(pmd))) {
 			if (n == HUGE_SIZE && move_large(pmd, to_pmd)) {
@@ -83,7 +87,8 @@ static int move_entries(struct vm_space *s, struct vm_object *o, u64 from, u64 t
 		}
 		if (!pte_load(to_pmd) && !pt_make_leaf(s, to_pmd))
 			return -ENOMEM;
-		move_leaf(o, pte_load(pmd), pt_index(at, 0), pte_load(to_pmd), pt_index(there, 0), (u32)(n >> PAGE_SHIFT));
+		move_leaf(o, pte_load(pmd), pt_index(at, 0), pte_load(to_pmd), pt_index(there, 0),
+			  (u32)(n >> PAGE_SHIFT));
 		at += n;
 	}
 	return 0;
@@ -117,7 +122,8 @@ static int check_area(const struct remap *m, struct vm_area **area)
 
 	if (a->object && __builtin_add_overflow(a->offset + (m->old - a->start), m->new_len, &last))
 		return -EINVAL;
-	if (m->new_len > m->old_len && !area_limits_allow(m->s, (m->new_len - m->old_len) >> PAGE_SHIFT, a->prot, a->flags))
+	if (m->new_len > m->old_len &&
+	    !area_limits_allow(m->s, (m->new_len - m->old_len) >> PAGE_SHIFT, a->prot, a->flags))
 		return -ENOMEM;
 	return 0;
 }
@@ -152,7 +158,9 @@ static int move_area(struct remap *m, u64 *out)
 	a = vm_area_find(s, m->old);
 	if (!(m->flags & MREMAP_FIXED)) {
 		// Where large pages can be moved as they are, keep their alignment.
-		u64 align = !a->object && m->new_len >= HUGE_SIZE && is_aligned(m->old, HUGE_SIZE) ? HUGE_SIZE : PAGE_SIZE;
+		u64 align = !a->object && m->new_len >= HUGE_SIZE && is_aligned(m->old, HUGE_SIZE)
+				    ? HUGE_SIZE
+				    : PAGE_SIZE;
 
 		to = area_find_gap(s, m->new_len, align);
 		if (!to && align > PAGE_SIZE)
@@ -188,7 +196,8 @@ static int move_area(struct remap *m, u64 *out)
 	if (m->flags & MREMAP_DONTUNMAP)
 		area_set_rights(a, a->prot, a->flags & ~VM_LOCKED);
 	else if (m->old_len)
-		unmap_locked(s, m->old, m->old + m->old_len); // whole areas, without large pages: cannot fail
+		unmap_locked(s, m->old,
+			     m->old + m->old_len); // whole areas, without large pages: cannot fail
 	area_merge(b);
 	*out = to;
 	return 0;
@@ -211,7 +220,10 @@ static int resize(struct remap *m, u64 *out)
 		return r;
 	u64 end = m->old + m->old_len, new_end = m->old + m->new_len;
 	struct vm_area *next = vm_area_following(a);
-	u64 room = next ? next->start - (next->flags & VM_GROWSDOWN ? min(STACK_GAP, next->start - a->end) : 0) : USER_TOP;
+	u64 room = next ? next->start - (next->flags & VM_GROWSDOWN
+						 ? min(STACK_GAP, next->start - a->end)
+						 : 0)
+			: USER_TOP;
 
 	if (m->old_len && end == a->end && new_end > end && new_end <= room) {
 		area_set_range(a, a->start, new_end);
@@ -225,12 +237,13 @@ static int check_args(struct remap *m)
 {
 	u32 flags = m->flags;
 
-	if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) || !is_aligned(m->old, PAGE_SIZE))
+	if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) ||
+	    !is_aligned(m->old, PAGE_SIZE))
 		return -EINVAL;
 	if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && !(flags & MREMAP_MAYMOVE))
 		return -EINVAL;
-	if (!align_up_checked(m->old_len, PAGE_SIZE, &m->old_len) || !align_up_checked(m->new_len, PAGE_SIZE, &m->new_len) ||
-	    !m->new_len)
+	if (!align_up_checked(m->old_len, PAGE_SIZE, &m->old_len) ||
+	    !align_up_checked(m->new_len, PAGE_SIZE, &m->new_len) || !m->new_len)
 		return -EINVAL;
 	if ((flags & MREMAP_DONTUNMAP) && m->old_len != m->new_len)
 		return -EINVAL;
@@ -246,9 +259,10 @@ static int check_args(struct remap *m)
 	return m->new_addr < USER_MIN ? -EPERM : 0;
 }
 
-int vm_remap(struct vm_space *s, u64 old, u64 old_len, u64 new_len, u32 linux_flags, u64 new_addr, u64 *out)
+int vm_remap(struct vm_space *s, u64 old, u64 old_len, u64 new_len, u32 linux_flags, u64 new_addr,
+	     u64 *out)
 {
-	struct remap m = { s, old, old_len, new_len, new_addr, linux_flags };
+	struct remap m = {s, old, old_len, new_len, new_addr, linux_flags};
 	int r = check_args(&m);
 
 	if (r)
@@ -261,7 +275,8 @@ int vm_remap(struct vm_space *s, u64 old, u64 old_len, u64 new_len, u32 linux_fl
 	} else {
 		bool locked = a->flags & VM_LOCKED;
 
-		r = linux_flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) ? move_area(&m, out) : resize(&m, out);
+		r = linux_flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) ? move_area(&m, out)
+								    : resize(&m, out);
 		if (r || !locked || m.new_len <= m.old_len)
 			new_len = 0;
 	}

@@ -3,17 +3,21 @@
 //
 // Purpose. A cache hands out objects of one size in a handful of instructions, in any context.
 //
-// Structure. Memory comes in slabs: runs of pages of OWNER_CORE, cut into objects. The head page's struct page holds the slab's
-// free list (objects linked by index through their first word), the count of objects that are out, and its neighbours in the cache's list
-// of slabs that have free objects. In front of the slabs each CPU has a stack of free objects, refilled and drained half at a time.
+// Structure. Memory comes in slabs: runs of pages of OWNER_CORE, cut into objects. The head page's
+// struct page holds the slab's free list (objects linked by index through their first word), the
+// count of objects that are out, and its neighbours in the cache's list of slabs that have free
+// objects. In front of the slabs each CPU has a stack of free objects, refilled and drained half at
+// a time.
 //
-// Locks. A CPU's stack: only that CPU, interrupts off. The slabs: cache->lock (class slab, interrupts off); pages are
-// allocated and freed outside it.
+// Locks. A CPU's stack: only that CPU, interrupts off. The slabs: cache->lock (class slab,
+// interrupts off); pages are allocated and freed outside it.
 //
-// Failure. nullptr. A full CPU stack is never needed to make progress: it is made on first use and done without when memory is out.
+// Failure. nullptr. A full CPU stack is never needed to make progress: it is made on first use and
+// done without when memory is out.
 //
-// DEBUG: free objects are filled with a pattern that is checked when they are handed out again, and a second free of an object that
-// is still on this CPU's stack or whose slab is not ours stops the kernel.
+// DEBUG: free objects are filled with a pattern that is checked when they are handed out again, and
+// a second free of an object that is still on this CPU's stack or whose slab is not ours stops the
+// kernel.
 #include <stdckdint.h>
 
 #include "base/string.h"
@@ -39,8 +43,14 @@ static atomic_u64 pages_used;
 
 static struct slab_cache stack_cache; // of struct slab_cpu; itself without stacks
 
-static inline struct page *frame(u32 pfn) { return &page_array[pfn]; }
-static inline u32 frame_nr(const struct page *p) { return (u32)(p - page_array); }
+static inline struct page *frame(u32 pfn)
+{
+	return &page_array[pfn];
+}
+static inline u32 frame_nr(const struct page *p)
+{
+	return (u32)(p - page_array);
+}
 static inline void *slab_object(const struct slab_cache *c, struct page *slab, u32 index)
 {
 	return (char *)page_ptr(slab) + (size_t)index * c->size;
@@ -60,7 +70,9 @@ static void poison(const struct slab_cache *c, void *obj)
 }
 static void poison_check(const struct slab_cache *c, void *obj)
 {
-	void *bad = c->size > sizeof(u64) ? memchr_inv((u64 *)obj + 1, POISON, c->size - sizeof(u64)) : nullptr;
+	void *bad = c->size > sizeof(u64)
+			    ? memchr_inv((u64 *)obj + 1, POISON, c->size - sizeof(u64))
+			    : nullptr;
 
 	if (bad)
 		panic("slab %s: object %p was written at %p after it was freed", c->name, obj, bad);
@@ -78,8 +90,14 @@ static void free_check(const struct slab_cache *c, const struct slab_cpu *s, voi
 			panic("slab %s: %p is freed twice", c->name, obj);
 }
 #else
-static inline void poison(const struct slab_cache *c, void *obj) { (void)c, (void)obj; }
-static inline void poison_check(const struct slab_cache *c, void *obj) { (void)c, (void)obj; }
+static inline void poison(const struct slab_cache *c, void *obj)
+{
+	(void)c, (void)obj;
+}
+static inline void poison_check(const struct slab_cache *c, void *obj)
+{
+	(void)c, (void)obj;
+}
 static inline void free_check(const struct slab_cache *c, const struct slab_cpu *s, void *obj)
 {
 	(void)c, (void)s, (void)obj;
@@ -93,7 +111,8 @@ static void partial_add(struct slab_cache *c, struct page *slab)
 {
 	slab->data = (u64)c->partial << 32;
 	if (c->partial)
-		frame(c->partial)->data = (frame(c->partial)->data & ~0xffffffffull) | frame_nr(slab);
+		frame(c->partial)->data =
+			(frame(c->partial)->data & ~0xffffffffull) | frame_nr(slab);
 	c->partial = frame_nr(slab);
 }
 
@@ -179,7 +198,8 @@ static void slab_destroy(struct slab_cache *c, struct page *slab)
 	page_free(slab, c->order);
 }
 
-// Takes up to n objects, making a slab when there is none with free ones. Interrupts may be on or off.
+// Takes up to n objects, making a slab when there is none with free ones. Interrupts may be on or
+// off.
 static u32 slabs_take(struct slab_cache *c, u32 n, void **out)
 {
 	for (;;) {
@@ -337,10 +357,12 @@ static void cache_init(struct slab_cache *c, const char *name, u32 size, u32 ali
 	assert(size && size <= 32768 && align <= PAGE_SIZE);
 	align = max(align, 8u);
 	assert(is_power_of_two(align));
-	*c = (struct slab_cache){ .name = name, .align = align, .batch = batch, .lock = SPINLOCK_INIT(LOCK_slab) };
+	*c = (struct slab_cache){
+		.name = name, .align = align, .batch = batch, .lock = SPINLOCK_INIT(LOCK_slab)};
 	c->size = align_up(max(size, 8u), align);
 	// The smallest run that wastes at most an eighth.
-	while (c->order < 5 && ((PAGE_SIZE << c->order) < c->size || (PAGE_SIZE << c->order) % c->size > (PAGE_SIZE << c->order) / 8))
+	while (c->order < 5 && ((PAGE_SIZE << c->order) < c->size ||
+				(PAGE_SIZE << c->order) % c->size > (PAGE_SIZE << c->order) / 8))
 		c->order++;
 	// Big objects: several to a slab, so that the lock is taken less often.
 	while (c->order < 3 && (PAGE_SIZE << c->order) / c->size < 4)
@@ -382,10 +404,10 @@ bool slab_info_get(u32 index, struct slab_info *out)
 		}
 		u64 taken = READ_ONCE(c->taken);
 
-		*out = (struct slab_info){ .name = c->name,
-					   .size = c->size,
-					   .in_use = taken > in_stacks ? taken - in_stacks : 0,
-					   .pages = (u64)READ_ONCE(c->nslabs) << c->order };
+		*out = (struct slab_info){.name = c->name,
+					  .size = c->size,
+					  .in_use = taken > in_stacks ? taken - in_stacks : 0,
+					  .pages = (u64)READ_ONCE(c->nslabs) << c->order};
 		found = true;
 		break;
 	}
@@ -395,13 +417,14 @@ bool slab_info_get(u32 index, struct slab_info *out)
 
 // ---- kmalloc ----
 
-static const u16 kmalloc_sizes[] = { 16,  32,  48,  64,	  96,	128,  192,  256, 384,
-				     512, 768, 1024, 1536, 2048, 3072, 4096, 8192 };
+static const u16 kmalloc_sizes[] = {16,	 32,  48,   64,	  96,	128,  192,  256, 384,
+				    512, 768, 1024, 1536, 2048, 3072, 4096, 8192};
 static struct slab_cache kmalloc_caches[ARRAY_SIZE(kmalloc_sizes)];
 static const char *const kmalloc_names[ARRAY_SIZE(kmalloc_sizes)] = {
-	"kmalloc-16",  "kmalloc-32",  "kmalloc-48",  "kmalloc-64",   "kmalloc-96",   "kmalloc-128",
-	"kmalloc-192", "kmalloc-256", "kmalloc-384", "kmalloc-512",  "kmalloc-768",  "kmalloc-1024",
-	"kmalloc-1536", "kmalloc-2048", "kmalloc-3072", "kmalloc-4096", "kmalloc-8192",
+	"kmalloc-16",	"kmalloc-32",	"kmalloc-48",	"kmalloc-64",	"kmalloc-96",
+	"kmalloc-128",	"kmalloc-192",	"kmalloc-256",	"kmalloc-384",	"kmalloc-512",
+	"kmalloc-768",	"kmalloc-1024", "kmalloc-1536", "kmalloc-2048", "kmalloc-3072",
+	"kmalloc-4096", "kmalloc-8192",
 };
 constexpr size_t KMALLOC_MAX_SLAB = 8192;
 static u8 class_of_16[1024 / 16]; // by (size - 1) / 16; immutable after slab_init
@@ -501,11 +524,12 @@ void slab_init(void)
 	for (u32 i = 0; i < ARRAY_SIZE(kmalloc_sizes); i++) {
 		u32 size = kmalloc_sizes[i];
 
-		slab_cache_init(&kmalloc_caches[i], kmalloc_names[i], size, is_power_of_two(size) ? min(size, 4096u) : 16);
+		slab_cache_init(&kmalloc_caches[i], kmalloc_names[i], size,
+				is_power_of_two(size) ? min(size, 4096u) : 16);
 	}
 	for (u32 i = 0, class = 0; i < ARRAY_SIZE(class_of_16); i++) {
 		if ((i + 1) * 16 > kmalloc_sizes[class])
-			class++;
-		class_of_16[i] = (u8)class;
+			class ++;
+		class_of_16[i] = (u8) class;
 	}
 }

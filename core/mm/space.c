@@ -1,27 +1,34 @@
 // SPDX-License-Identifier: MIT
 // space.c: address spaces of programs: their life from creation to the last page given back.
 //
-// Purpose. A vm_space is what the threads of a process see of memory: areas (start, end, rights, what stands behind), and page tables filled
-// in on demand. It has two roots ("views") over the same tables: in the program view the lower half is user-accessible, in the elevated
-// view it is supervisor memory. Both hold the kernel's half.
+// Purpose. A vm_space is what the threads of a process see of memory: areas (start, end, rights,
+// what stands behind), and page tables filled in on demand. It has two roots ("views") over the
+// same tables: in the program view the lower half is user-accessible, in the elevated view it is
+// supervisor memory. Both hold the kernel's half.
 //
-// States. Created empty; alive while users > 0; the last vm_space_put unloads it from every CPU, unmaps everything and frees it.
+// States. Created empty; alive while users > 0; the last vm_space_put unloads it from every CPU,
+// unmaps everything and frees it.
 //
 // Locks, outer to inner:
-//   space->lock (vm_space, sleeping): areas and all counters. Faults, madvise's discarding and remote access hold it for reading, whatever
+//   space->lock (vm_space, sleeping): areas and all counters. Faults, madvise's discarding and
+//   remote access hold it for reading, whatever
 //     changes areas for writing. A fork holds the parent's for writing.
-//   object->areas_lock (vm_areas): which areas map an object, and those areas' ranges. Truncation holds it over all of them.
-//   object->lock (page_cache): the tree of an object's pages. Lookups are RCU.
-//   a table's lock in its struct page (page_table): the entries of that table. Two at once: fork (parent, then child), mremap.
-// Cross-CPU calls for TLBs are made with areas_lock and table locks held; nobody takes those with interrupts off.
+//   object->areas_lock (vm_areas): which areas map an object, and those areas' ranges. Truncation
+//   holds it over all of them. object->lock (page_cache): the tree of an object's pages. Lookups
+//   are RCU. a table's lock in its struct page (page_table): the entries of that table. Two at
+//   once: fork (parent, then child), mremap.
+// Cross-CPU calls for TLBs are made with areas_lock and table locks held; nobody takes those with
+// interrupts off.
 //
-// Counting. An entry that maps a page holds one reference of it (of the head, for large ones), but for entries of the shared page of zeroes.
-// An object's tree holds one. A page that is no longer mapped is let go only after all TLBs dropped it (struct gather).
+// Counting. An entry that maps a page holds one reference of it (of the head, for large ones), but
+// for entries of the shared page of zeroes. An object's tree holds one. A page that is no longer
+// mapped is let go only after all TLBs dropped it (struct gather).
 //
-// Lifetime of tables: see table.c. Files: fault.c (pages appear), map.c (areas change), fork.c, remap.c, advise.c, access.c (debuggers,
-// futex keys), object.c (page cache), tlb.c (CPUs).
+// Lifetime of tables: see table.c. Files: fault.c (pages appear), map.c (areas change), fork.c,
+// remap.c, advise.c, access.c (debuggers, futex keys), object.c (page cache), tlb.c (CPUs).
 //
-// Failure. -ENOMEM leaves things as they were, or partly done where Linux leaves them so (mprotect, madvise).
+// Failure. -ENOMEM leaves things as they were, or partly done where Linux leaves them so (mprotect,
+// madvise).
 #include "base/string.h"
 #include "core/log.h"
 #include "core/mm/mm.h"
@@ -47,8 +54,9 @@ void vm_init(void)
 	zero_page = page_alloc(0, OWNER_PROGRAM, ALLOC_ZERO);
 	if (!zero_page)
 		panic("Not enough memory for the page of zeroes");
-	log_info("memory: %llu MiB managed, %llu MiB free%s", page_managed_count() >> (20 - PAGE_SHIFT),
-		 page_free_count() >> (20 - PAGE_SHIFT), arch_mmu_has_ids ? ", address-space ids" : "");
+	log_info("memory: %llu MiB managed, %llu MiB free%s",
+		 page_managed_count() >> (20 - PAGE_SHIFT), page_free_count() >> (20 - PAGE_SHIFT),
+		 arch_mmu_has_ids ? ", address-space ids" : "");
 }
 
 void vm_init_cpu(void)
@@ -74,7 +82,8 @@ static struct vm_space *space_alloc(const struct vm_space *template)
 	s->last_hit = nullptr;
 	s->nareas = 0;
 	s->gap_top = s->gap_seen = 0;
-	s->total_pages = s->data_pages = s->stack_pages = s->exec_pages = s->locked_pages = s->shared_pages = 0;
+	s->total_pages = s->data_pages = s->stack_pages = s->exec_pages = s->locked_pages =
+		s->shared_pages = 0;
 	atomic_init(&s->rss_anon, 0);
 	atomic_init(&s->rss_file, 0);
 	s->rss_peak = 0;
@@ -130,15 +139,18 @@ static void unmap_all_locked(struct vm_space *s, bool alone)
 	}
 	gather_init(&g, s);
 	g.no_tlb = alone;
-	u64 run = first ? first->start : 0; // start of areas that lie close together: their tables go at once
+	u64 run = first ? first->start
+			: 0; // start of areas that lie close together: their tables go at once
 
 	for (a = first; a; a = next) {
 		next = vm_area_following(a);
 		bool whole = zap_range(&g, a->start, a->end, ZAP_ALL);
 
-		// Only an edge inside a large page can fail, and the neighbour's part goes as well: take it whole.
+		// Only an edge inside a large page can fail, and the neighbour's part goes as well:
+		// take it whole.
 		if (!whole)
-			zap_range(&g, align_down(a->start, HUGE_SIZE), align_up(a->end, HUGE_SIZE), ZAP_ALL);
+			zap_range(&g, align_down(a->start, HUGE_SIZE), align_up(a->end, HUGE_SIZE),
+				  ZAP_ALL);
 		if (next && next->start - a->end < HUGE_SIZE)
 			continue;
 		free_tables(&g, run, a->end, 0, next ? next->start : ~0ull);
@@ -169,7 +181,8 @@ void vm_space_put(struct vm_space *s)
 	unmap_all_locked(s, true);
 	pt_roots_free(s);
 	assert(!s->nareas && !s->total_pages);
-	assert(!atomic_load(&s->rss_anon) && !atomic_load(&s->rss_file) && !atomic_load(&s->table_pages));
+	assert(!atomic_load(&s->rss_anon) && !atomic_load(&s->rss_file) &&
+	       !atomic_load(&s->table_pages));
 	if (s->exe)
 		personality->file_put(s->exe);
 	if (s->personality && personality->space_free)

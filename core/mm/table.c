@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// table.c: page tables of programs: making, walking, splitting and freeing them, and letting go what they mapped.
+// table.c: page tables of programs: making, walking, splitting and freeing them, and letting go
+// what they mapped.
 //
-// A table is a page of OWNER_TABLE whose struct page holds the lock of its entries. Tables appear under the lock of the table above;
-// they vanish only under the space's write lock, after the areas they served left their objects' lists, so both fault handlers (which hold the
-// read lock) and walkers that come from an object (which hold its areas_lock) may follow entries without a lock. Tables return to the
-// allocator with all entries zero, which spares clearing the next one.
+// A table is a page of OWNER_TABLE whose struct page holds the lock of its entries. Tables appear
+// under the lock of the table above; they vanish only under the space's write lock, after the areas
+// they served left their objects' lists, so both fault handlers (which hold the read lock) and
+// walkers that come from an object (which hold its areas_lock) may follow entries without a lock.
+// Tables return to the allocator with all entries zero, which spares clearing the next one.
 #include "base/string.h"
 #include "core/mm/mm.h"
 #include <arch/cpu.h>
@@ -74,7 +76,8 @@ void pt_roots_free(struct vm_space *s)
 	}
 }
 
-// Hangs a new table below e, an entry of a table at level `level`, unless there is one. False when memory is out.
+// Hangs a new table below e, an entry of a table at level `level`, unless there is one. False when
+// memory is out.
 static bool table_make(struct vm_space *s, pte_t *e, u32 level)
 {
 	struct page *above = ptr_page(e), *p = table_alloc(s);
@@ -87,7 +90,8 @@ static bool table_make(struct vm_space *s, pte_t *e, u32 level)
 		if (level == PT_ROOT_LEVEL) { // in the other view it is supervisor memory
 			size_t index = (size_t)(e - (pte_t *)page_ptr(above));
 
-			pte_store((pte_t *)phys_ptr(s->root[VIEW_ELEVATED]) + index, pte_table_supervisor(page_phys(p)));
+			pte_store((pte_t *)phys_ptr(s->root[VIEW_ELEVATED]) + index,
+				  pte_table_supervisor(page_phys(p)));
 		}
 		p = nullptr;
 	}
@@ -132,14 +136,16 @@ bool pt_split_large(struct vm_space *s, pte_t *pmd, u64 addr)
 		table_unused(s, table);
 		return true;
 	}
-	// The CPU must never see both sizes: the entry is empty until all TLBs dropped it. Who faults meanwhile waits for the lock.
+	// The CPU must never see both sizes: the entry is empty until all TLBs dropped it. Who
+	// faults meanwhile waits for the lock.
 	pte_store(pmd, 0);
 	tlb_flush_range(s, align_down(addr, HUGE_SIZE), align_down(addr, HUGE_SIZE) + PAGE_SIZE);
 
 	struct page *head = phys_page(pte_phys(e));
 	pte_t part = 0;
 
-	if (__atomic_load_n(&head->refs, __ATOMIC_ACQUIRE) == 1) { // ours alone: it becomes single pages
+	if (__atomic_load_n(&head->refs, __ATOMIC_ACQUIRE) ==
+	    1) { // ours alone: it becomes single pages
 		buddy_split_huge(head);
 		for (u32 i = 1; i < PT_ENTRIES; i++)
 			head[i].refs = 1;
@@ -230,8 +236,10 @@ void gather_flush(struct gather *g)
 	g->n = 0;
 }
 
-// Entries [first, last) of a level 0 table; addr is that of first. The loop is most of an exit: few instructions an entry.
-static void zap_leaf(struct gather *g, pte_t leaf, u32 first, u32 last, u64 addr, enum zap_what what)
+// Entries [first, last) of a level 0 table; addr is that of first. The loop is most of an exit: few
+// instructions an entry.
+static void zap_leaf(struct gather *g, pte_t leaf, u32 first, u32 last, u64 addr,
+		     enum zap_what what)
 {
 	struct page *table = pte_table_page(leaf), **out = g->pages + g->n;
 	pte_t *entries = pte_table_entries(leaf), spared = what == ZAP_OBJECT_ONLY ? PTE_ANON : 0;
@@ -256,7 +264,8 @@ static void zap_leaf(struct gather *g, pte_t leaf, u32 first, u32 last, u64 addr
 		if (unlikely(out == g->pages + GATHER_PAGES)) {
 			pt_unlock(table);
 			g->n = GATHER_PAGES;
-			gather_range(g, addr + (u64)(lowest - first) * PAGE_SIZE, addr + (u64)(highest - first) * PAGE_SIZE);
+			gather_range(g, addr + (u64)(lowest - first) * PAGE_SIZE,
+				     addr + (u64)(highest - first) * PAGE_SIZE);
 			gather_flush(g);
 			out = g->pages;
 			lowest = last;
@@ -267,7 +276,8 @@ static void zap_leaf(struct gather *g, pte_t leaf, u32 first, u32 last, u64 addr
 	pt_unlock(table);
 	g->n = (u32)(out - g->pages);
 	if (highest)
-		gather_range(g, addr + (u64)(lowest - first) * PAGE_SIZE, addr + (u64)(highest - first) * PAGE_SIZE);
+		gather_range(g, addr + (u64)(lowest - first) * PAGE_SIZE,
+			     addr + (u64)(highest - first) * PAGE_SIZE);
 }
 
 static void zap_large(struct gather *g, pte_t *pmd, u64 addr)
@@ -293,7 +303,8 @@ bool zap_range(struct gather *g, u64 start, u64 end, enum zap_what what)
 	bool whole = true;
 	pte_t *pmd;
 
-	for (u64 a = pt_next(g->space, start, end, &pmd); a < end; a = pt_next(g->space, a, end, &pmd)) {
+	for (u64 a = pt_next(g->space, start, end, &pmd); a < end;
+	     a = pt_next(g->space, a, end, &pmd)) {
 		u64 next = min(align_down(a, HUGE_SIZE) + HUGE_SIZE, end);
 		pte_t e = pte_load(pmd);
 
@@ -337,11 +348,13 @@ static void unlink_table(struct gather *g, pte_t *e, u32 level)
 	pt_unlock(above);
 }
 
-// Spans of one table at a level that lie between floor and ceiling; their tables go. level is that of the entry above them.
+// Spans of one table at a level that lie between floor and ceiling; their tables go. level is that
+// of the entry above them.
 void free_tables(struct gather *g, u64 start, u64 end, u64 floor, u64 ceiling)
 {
 	for (u32 level = 1; level <= PT_ROOT_LEVEL; level++) {
-		u64 span = pt_span(level), first = align_down(start, span), last = align_up(end, span);
+		u64 span = pt_span(level), first = align_down(start, span),
+		    last = align_up(end, span);
 
 		if (first < floor)
 			first += span;

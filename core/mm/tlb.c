@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
 // tlb.c: which space each CPU has loaded, and how stale translations are dropped everywhere.
 //
-// Every change that takes rights away (unmap, write-protect, a new page behind an address) raises space->tlb_gen after the tables
-// were changed and then interrupts the CPUs of space->active_cpus. A CPU remembers the generation that its TLB is known to have reached,
-// for each view of the last few spaces it ran. An invalidation whose generation is the next one drops just its pages; when the CPU
-// missed some, it drops everything. Whoever loads a root compares generations, so a CPU that took no part (idle, or running another space)
-// catches up then.
+// Every change that takes rights away (unmap, write-protect, a new page behind an address) raises
+// space->tlb_gen after the tables were changed and then interrupts the CPUs of space->active_cpus.
+// A CPU remembers the generation that its TLB is known to have reached, for each view of the last
+// few spaces it ran. An invalidation whose generation is the next one drops just its pages; when
+// the CPU missed some, it drops everything. Whoever loads a root compares generations, so a CPU
+// that took no part (idle, or running another space) catches up then.
 //
-// The order that makes this safe: the changer writes tables, raises tlb_gen (full barrier), reads active_cpus and lazy; a CPU that
-// loads the space sets its bit and clears lazy (full barrier), reads tlb_gen. One of the two sees the other.
+// The order that makes this safe: the changer writes tables, raises tlb_gen (full barrier), reads
+// active_cpus and lazy; a CPU that loads the space sets its bit and clears lazy (full barrier),
+// reads tlb_gen. One of the two sees the other.
 //
-// A CPU that runs a kernel thread keeps the last space loaded. While idle it is lazy: it is left out of invalidations, but for those that
-// free tables, since its page walker may still follow them.
+// A CPU that runs a kernel thread keeps the last space loaded. While idle it is lazy: it is left
+// out of invalidations, but for those that free tables, since its page walker may still follow
+// them.
 //
 // All per-CPU state here is changed by its CPU only, with interrupts off.
 #include "core/mm/mm.h"
@@ -48,7 +51,7 @@ static u32 slot_find(struct tlb_cpu *c, const struct vm_space *s, bool *fresh)
 	u32 slot = c->next_slot;
 
 	c->next_slot = slot + 1 < NSLOTS ? slot + 1 : 0;
-	c->slots[slot] = (struct tlb_slot){ .space_id = s->id };
+	c->slots[slot] = (struct tlb_slot){.space_id = s->id};
 	*fresh = true;
 	return slot;
 }
@@ -136,7 +139,8 @@ struct invalidation {
 	u64 gen;
 };
 
-// Interrupts off. The other view's id keeps its old generation, and is caught up with when it is loaded.
+// Interrupts off. The other view's id keeps its old generation, and is caught up with when it is
+// loaded.
 static void invalidate_here(const struct invalidation *inv)
 {
 	struct tlb_cpu *c = this_cpu_ptr(tlb_cpu);
@@ -164,7 +168,7 @@ static void invalidate_ipi(void *arg)
 
 static void invalidate(struct vm_space *s, u64 start, u64 end, bool tables_freed)
 {
-	struct invalidation inv = { .space = s, .start = start, .end = end };
+	struct invalidation inv = {.space = s, .start = start, .end = end};
 
 	inv.gen = atomic_inc_return(&s->tlb_gen); // full barrier: after the tables were changed
 	preempt_disable();
@@ -236,7 +240,7 @@ static void kernel_invalidate_ipi(void *arg)
 
 void tlb_flush_kernel(u64 start, u64 end)
 {
-	struct kernel_invalidation inv = { start, end };
+	struct kernel_invalidation inv = {start, end};
 
 	preempt_disable();
 	kernel_invalidate_ipi(&inv);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// vm_test.c: tests of address spaces: areas, faults, copy-on-write, large pages, truncation, moving, and that all memory comes back.
+// vm_test.c: tests of address spaces: areas, faults, copy-on-write, large pages, truncation,
+// moving, and that all memory comes back.
 #include "base/ktest.h"
 #include "base/string.h"
 #include "core/mm/mm.h"
@@ -11,16 +12,24 @@ constexpr u32 RWX = RW | PROT_EXEC;
 
 static u64 map(struct vm_space *s, u64 addr, u64 len, u32 prot, u32 flags)
 {
-	struct vm_map_args a = { .addr = addr, .len = len, .prot = prot, .max_prot = RWX, .flags = flags };
+	struct vm_map_args a = {
+		.addr = addr, .len = len, .prot = prot, .max_prot = RWX, .flags = flags};
 	u64 at = 0;
 	int r = vm_map(s, &a, &at);
 
 	return r ? (u64)(s64)r : at;
 }
 
-static u64 map_object(struct vm_space *s, u64 addr, struct vm_object *o, u64 offset, u64 len, u32 prot, u32 flags)
+static u64 map_object(struct vm_space *s, u64 addr, struct vm_object *o, u64 offset, u64 len,
+		      u32 prot, u32 flags)
 {
-	struct vm_map_args a = { .addr = addr, .len = len, .prot = prot, .max_prot = RWX, .flags = flags, .object = o, .offset = offset };
+	struct vm_map_args a = {.addr = addr,
+				.len = len,
+				.prot = prot,
+				.max_prot = RWX,
+				.flags = flags,
+				.object = o,
+				.offset = offset};
 	u64 at = 0;
 	int r = vm_map(s, &a, &at);
 
@@ -167,7 +176,8 @@ KTEST(vm, stacks_grow_and_keep_their_distance)
 	EXPECT_EQ(vm_fault(s, top - 5 * MiB, VM_WRITE), -EFAULT);
 	low = map(s, top - 8 * MiB, 4 * MiB + 0x10000, PROT_READ, VM_FIXED);
 	EXPECT_EQ(low, top - 8 * MiB);
-	EXPECT_EQ(vm_fault(s, top - 4 * MiB + 0x20000, VM_WRITE), -EFAULT); // within 1 MiB of its neighbour
+	EXPECT_EQ(vm_fault(s, top - 4 * MiB + 0x20000, VM_WRITE),
+		  -EFAULT); // within 1 MiB of its neighbour
 	vm_space_put(s);
 }
 
@@ -177,7 +187,8 @@ KTEST(vm, fork_copies_on_write)
 	struct vm_space *s = vm_space_create(), *child = nullptr;
 
 	ASSERT_NOT_NULL(s);
-	u64 at = map(s, 0, 64 * PAGE_SIZE, RW, 0), wiped = map(s, 0, PAGE_SIZE, RW, 0), kept = map(s, 0, PAGE_SIZE, RW | PROT_EXEC, 0);
+	u64 at = map(s, 0, 64 * PAGE_SIZE, RW, 0), wiped = map(s, 0, PAGE_SIZE, RW, 0),
+	    kept = map(s, 0, PAGE_SIZE, RW | PROT_EXEC, 0);
 	u64 shared = map(s, 0, 4 * PAGE_SIZE, RW, VM_SHARED);
 
 	for (u64 i = 0; i < 64; i++)
@@ -296,7 +307,8 @@ KTEST(vm, objects_are_shared_and_truncated)
 
 	ASSERT_NOT_NULL(s);
 	ASSERT_NOT_NULL(o);
-	u64 a = map_object(s, 0, o, 0, 20 * PAGE_SIZE, RW, VM_SHARED), b = map_object(s, 0, o, 2 * PAGE_SIZE, 18 * PAGE_SIZE, RW, 0);
+	u64 a = map_object(s, 0, o, 0, 20 * PAGE_SIZE, RW, VM_SHARED),
+	    b = map_object(s, 0, o, 2 * PAGE_SIZE, 18 * PAGE_SIZE, RW, 0);
 
 	for (u64 i = 0; i < 20; i++)
 		EXPECT_TRUE(poke(s, a + i * PAGE_SIZE, 100 + i));
@@ -417,7 +429,8 @@ KTEST(vm, large_pages_move)
 	EXPECT_EQ(vm_remap(s, at, 2 * HUGE_SIZE, 2 * HUGE_SIZE, 3, 0x80000000, &out), 0);
 	EXPECT_EQ(peek(s, out + 0x3000), 1);
 	EXPECT_EQ(peek(s, out + HUGE_SIZE + 0x3000), 2);
-	EXPECT_EQ(vm_remap(s, out, 2 * HUGE_SIZE, 2 * HUGE_SIZE, 3, 0x90001000, &at), 0); // not aligned: in small pieces
+	EXPECT_EQ(vm_remap(s, out, 2 * HUGE_SIZE, 2 * HUGE_SIZE, 3, 0x90001000, &at),
+		  0); // not aligned: in small pieces
 	EXPECT_EQ(peek(s, at + 0x3000), 1);
 	EXPECT_EQ(peek(s, at + HUGE_SIZE + 0x3000), 2);
 	vm_space_put(s);
@@ -435,7 +448,7 @@ KTEST(vm, advice_and_mincore)
 	poke(s, at, 1);
 	poke(s, at + 2 * PAGE_SIZE, 1);
 	EXPECT_EQ(vm_mincore(s, at, 4 * PAGE_SIZE, in), 0);
-	EXPECT_MEMEQ(in, ((u8[]){ 1, 0, 1, 0 }), 4);
+	EXPECT_MEMEQ(in, ((u8[]){1, 0, 1, 0}), 4);
 	EXPECT_EQ(vm_advise(s, at, 4 * PAGE_SIZE, 4), 0);
 	EXPECT_EQ(peek(s, at), 0);
 	EXPECT_EQ(vm_advise(s, at + 1, PAGE_SIZE, 4), -EINVAL);
@@ -525,7 +538,8 @@ KTEST(vm, the_cpu_sees_what_the_tables_say)
 	EXPECT_EQ(owned_by_programs(), before);
 }
 
-// Threads that write their own words of common pages, while others discard, protect, fork and move them.
+// Threads that write their own words of common pages, while others discard, protect, fork and move
+// them.
 static struct vm_space *common;
 static u64 common_at;
 static atomic_u32 wrong, next_writer;
@@ -557,7 +571,8 @@ static void disturber(void *arg)
 		struct vm_space *child;
 		u64 mine = at + me * 16 * PAGE_SIZE, v = 0;
 
-		if (map(common, mine, 8 * PAGE_SIZE, RW, VM_FIXED) != mine || put_user(i, user_ptr(u64, mine)))
+		if (map(common, mine, 8 * PAGE_SIZE, RW, VM_FIXED) != mine ||
+		    put_user(i, user_ptr(u64, mine)))
 			atomic_add(&wrong, 1);
 		if (i % 8 == 0 && !vm_space_fork(common, &child)) {
 			if (peek(child, mine) != i)
@@ -565,7 +580,8 @@ static void disturber(void *arg)
 			vm_space_put(child);
 		}
 		vm_protect(common, mine, 4 * PAGE_SIZE, PROT_READ);
-		if (put_user(i, user_ptr(u64, mine)) != -EFAULT || get_user(v, user_ptr(u64, mine)) || v != i)
+		if (put_user(i, user_ptr(u64, mine)) != -EFAULT ||
+		    get_user(v, user_ptr(u64, mine)) || v != i)
 			atomic_add(&wrong, 1);
 		vm_unmap(common, mine, 8 * PAGE_SIZE);
 		if (get_user(v, user_ptr(u64, mine)) != -EFAULT)
@@ -644,7 +660,8 @@ KTEST(vm, truncation_races_with_faults)
 	file = vm_object_create(16 * PAGE_SIZE);
 	ASSERT_NOT_NULL(common);
 	ASSERT_NOT_NULL(file);
-	common_at = map_object(common, 0x30000000, file, 0, 16 * PAGE_SIZE, RW, VM_FIXED | VM_SHARED);
+	common_at =
+		map_object(common, 0x30000000, file, 0, 16 * PAGE_SIZE, RW, VM_FIXED | VM_SHARED);
 	map_object(common, 0x30100000, file, 0, 16 * PAGE_SIZE, RW, VM_FIXED);
 	EXPECT_TRUE(test_threads_run(&threads, 6, truncate_mixed, nullptr));
 	vm_object_set_size(file, 0);

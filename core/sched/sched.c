@@ -25,6 +25,7 @@
 #include "core/sched/sched_priv.h"
 #include "core/time.h"
 #include "core/page.h"
+#include "core/vm.h"
 #include <arch/cpu.h>
 
 DEFINE_PERCPU(struct run_queue, run_queue);
@@ -502,6 +503,7 @@ void sched_idle_loop(void)
 			irq_disable();
 			if (more || rq->nr_running || (atomic_load(&current()->work) & WORK_RESCHED))
 				continue;
+			vm_space_leave_cpu(); // invalidations need not wake us
 			rcu_idle_enter();
 			cpu_idle();
 			irq_disable();

@@ -9,7 +9,8 @@ constexpr u64 CR0_WP = 1 << 16;
 constexpr u64 CR4_PGE = 1 << 7;
 constexpr u64 CR4_PCIDE = 1 << 17;
 constexpr u64 EFER_NXE = 1 << 11;
-// Entry 1 (write-through alone) becomes write-combining; the others stay as at reset. SDM volume 3, 12.12.
+// Entry 1 (write-through alone) becomes write-combining; the others stay as at reset. SDM volume
+// 3, 12.12.
 constexpr u64 PAT_VALUE = 0x0007040600070106;
 
 static u64 read_cr4(void)

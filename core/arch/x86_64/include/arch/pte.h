@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The format of page-table entries (x86-64, Intel SDM volume 3, 4.5). Privileged; for core/mm and this folder.
+// The format of page-table entries (x86-64, Intel SDM volume 3, 4.5). Privileged; for core/mm and
+// this folder.
 //
-// Level 0 entries map 4 KiB, level 1 entries 2 MiB or a table, level 3 is the root. Accessed and Dirty are set when an entry is made, so
-// the CPU never writes to a table and plain stores under the table's lock are enough. An entry that is not zero always maps a page or
-// a table; PTE_HIDDEN ones (PROT_NONE) are not present for the CPU.
+// Level 0 entries map 4 KiB, level 1 entries 2 MiB or a table, level 3 is the root. Accessed and
+// Dirty are set when an entry is made, so the CPU never writes to a table and plain stores under
+// the table's lock are enough. An entry that is not zero always maps a page or a table; PTE_HIDDEN
+// ones (PROT_NONE) are not present for the CPU.
 #pragma once
 #include "base/types.h"
 #include <arch/paging.h>
@@ -40,15 +42,39 @@ static __always_inline u64 pt_span(u32 level) // bytes that one entry covers
 	return PAGE_SIZE << (PT_INDEX_BITS * level);
 }
 
-static __always_inline pte_t pte_load(const pte_t *e) { return __atomic_load_n(e, __ATOMIC_RELAXED); }
-static __always_inline void pte_store(pte_t *e, pte_t v) { __atomic_store_n(e, v, __ATOMIC_RELEASE); }
+static __always_inline pte_t pte_load(const pte_t *e)
+{
+	return __atomic_load_n(e, __ATOMIC_RELAXED);
+}
+static __always_inline void pte_store(pte_t *e, pte_t v)
+{
+	__atomic_store_n(e, v, __ATOMIC_RELEASE);
+}
 
-static __always_inline phys_t pte_phys(pte_t e) { return (phys_t){ e & PTE_ADDR }; }
-static __always_inline bool pte_present(pte_t e) { return e & PTE_PRESENT; }
-static __always_inline bool pte_writable(pte_t e) { return e & PTE_WRITE; }
-static __always_inline bool pte_executable(pte_t e) { return !(e & PTE_NO_EXEC); }
-static __always_inline bool pte_large(pte_t e) { return e & PTE_LARGE; }
-static __always_inline bool pte_is_table(pte_t e) { return (e & (PTE_PRESENT | PTE_LARGE)) == PTE_PRESENT; } // levels 1 to 3
+static __always_inline phys_t pte_phys(pte_t e)
+{
+	return (phys_t){e & PTE_ADDR};
+}
+static __always_inline bool pte_present(pte_t e)
+{
+	return e & PTE_PRESENT;
+}
+static __always_inline bool pte_writable(pte_t e)
+{
+	return e & PTE_WRITE;
+}
+static __always_inline bool pte_executable(pte_t e)
+{
+	return !(e & PTE_NO_EXEC);
+}
+static __always_inline bool pte_large(pte_t e)
+{
+	return e & PTE_LARGE;
+}
+static __always_inline bool pte_is_table(pte_t e)
+{
+	return (e & (PTE_PRESENT | PTE_LARGE)) == PTE_PRESENT;
+} // levels 1 to 3
 
 // A table of the program half. Its root entry is supervisor-only in the elevated view.
 static __always_inline pte_t pte_table(phys_t table)
@@ -60,14 +86,21 @@ static __always_inline pte_t pte_table_supervisor(phys_t table)
 	return table.addr | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
 }
 
-// The rights part of a program's entry; write is what the entry may do now, which can be less than the area may.
+// The rights part of a program's entry; write is what the entry may do now, which can be less than
+// the area may.
 static __always_inline pte_t pte_rights(bool access, bool write, bool exec)
 {
-	return (access ? PTE_PRESENT : PTE_HIDDEN) | PTE_USER | PTE_ACCESSED | (write ? PTE_WRITE | PTE_DIRTY : 0) |
-	       (exec ? 0 : PTE_NO_EXEC);
+	return (access ? PTE_PRESENT : PTE_HIDDEN) | PTE_USER | PTE_ACCESSED |
+	       (write ? PTE_WRITE | PTE_DIRTY : 0) | (exec ? 0 : PTE_NO_EXEC);
 }
 constexpr pte_t PTE_RIGHTS_MASK =
 	PTE_PRESENT | PTE_HIDDEN | PTE_USER | PTE_ACCESSED | PTE_WRITE | PTE_DIRTY | PTE_NO_EXEC;
 
-static __always_inline pte_t pte_write_protect(pte_t e) { return e & ~PTE_WRITE; }
-static __always_inline pte_t pte_make_writable(pte_t e) { return e | PTE_WRITE | PTE_DIRTY; }
+static __always_inline pte_t pte_write_protect(pte_t e)
+{
+	return e & ~PTE_WRITE;
+}
+static __always_inline pte_t pte_make_writable(pte_t e)
+{
+	return e | PTE_WRITE | PTE_DIRTY;
+}

@@ -100,6 +100,9 @@ static void program_exception(struct trap_frame *f, u64 vector, u64 error, u64 a
 	case VEC_AC: e.kind = EXC_ALIGNMENT; break;
 	default: e.kind = EXC_PROTECTION; break;
 	}
+	if (trace_calls)
+		klog(LOG_INFO, "%u %s: %s at %#llx, ip %#llx, sp %#llx, error %#llx", current()->id, current()->name, fault_name(vector),
+		     addr, f->rip, f->rsp, error);
 	irq_enable();
 	personality->exception(f, &e);
 }

@@ -74,9 +74,9 @@ static int segment_map(struct exec *x, struct image *im, const struct elf64_phdr
 		r = im->file->ops->mmap ? im->file->ops->mmap(im->file, &a) : -ENOEXEC;
 		if (!r)
 			r = vm_map(x->space, &a, &at);
-		// The rest of the last page belongs to the bss.
+		// The rest of the last page belongs to the bss, beyond its end too: ld.so's first allocations lie there.
 		if (!r && end > file_end && (prot & PROT_WRITE))
-			r = zero_tail(x->space, file_end, min(mapped_end, end));
+			r = zero_tail(x->space, file_end, mapped_end);
 		if (r)
 			return r;
 	} else {

@@ -83,10 +83,11 @@ bool balance_pull(struct run_queue *rq)
 	spin_unlock(&from->lock);
 	if (!t)
 		return false;
-	// nobody else can touch it: it is runnable, not queued, and its CPU is this one, whose lock everybody takes
+	// Whatever its state says it must be queued: it may have been preempted between setting the state and going to sleep. Only a
+	// wake-up in between, which finds it not queued, may have done so already or even have sent it elsewhere.
 	spin_lock(&rq->lock);
 	t->se.vruntime += rq->min_vruntime;
-	if (atomic_load(&t->state) == THREAD_RUNNABLE && !t->se.queued)
+	if (t->cpu == rq->cpu && !t->se.queued)
 		rq_enqueue(rq, t, false);
 	spin_unlock(&rq->lock);
 	return true;

@@ -245,11 +245,11 @@ s64 lseek_generic(struct file *f, s64 offset, int whence)
 		break;
 	case SEEK_CUR:
 		if (__builtin_add_overflow(f->pos, offset, &pos))
-			return -EOVERFLOW;
+			return -EINVAL;
 		break;
 	case SEEK_END:
 		if (__builtin_add_overflow(size, offset, &pos))
-			return -EOVERFLOW;
+			return -EINVAL;
 		break;
 	case SEEK_DATA: // without knowledge of holes all is data
 		if (offset < 0 || offset >= size)

@@ -343,6 +343,8 @@ static ssize_t tmpfs_write_limit(struct tmpfs_inode *t, s64 pos, size_t len)
 {
 	struct inode *i = &t->inode;
 	u64 max = (u64)i->sb->max_bytes;
+	if (unlikely((u64)pos + len > (u64)INT64_MAX))
+		return -EINVAL;
 	if (unlikely(t->seals)) {
 		if (t->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 			return -EPERM;

@@ -195,6 +195,7 @@ void session_put(struct session *s);
 u32 pid_max(void);
 int pid_set_max(u32 max); // -EINVAL outside 301..PID_MAX_LIMIT
 u32 pid_last(void);	  // most recently given id, for /proc/loadavg
+u64 pid_created(void);	  // numbers given out since boot, for /proc/stat
 u32 task_count(void);	  // living tasks
 
 extern spinlock_t process_tree_lock;

@@ -26,6 +26,7 @@ struct pid_chunk {
 };
 static struct pid_chunk **tables[TABLES]; // written with the tree lock held, never removed
 static u32 last;			  // tree lock
+static u64 created;			  // tree lock
 static u32 limit = PID_MAX_DEFAULT;	  // tree lock; read atomically
 spinlock_t process_tree_lock = SPINLOCK_INIT(LOCK_pidmap);
 
@@ -84,6 +85,7 @@ int pid_alloc(u32 *out)
 			continue;
 		slot->uses = 1;
 		last = id;
+		created++;
 		tree_unlock();
 		*out = id;
 		return 0;
@@ -219,4 +221,9 @@ int pid_set_max(u32 max)
 u32 pid_last(void)
 {
 	return READ_ONCE(last);
+}
+
+u64 pid_created(void)
+{
+	return READ_ONCE(created);
 }

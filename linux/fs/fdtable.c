@@ -150,7 +150,7 @@ struct fd_table *files_copy(struct fd_table *from)
 static int file_closed(struct fd_table *t, struct file *f)
 {
 	int err = f->ops->flush ? f->ops->flush(f) : 0;
-	if (unlikely(f->mode & FILE_LOCKED))
+	if (unlikely(load_once(&f->inode->locks))) // any descriptor of the inode, whichever set the lock
 		locks_release_owner(f, t);
 	file_put(f);
 	return err;

@@ -19,9 +19,4 @@
 #if __has_include("linux/tty/syscalls.def")
 #include "linux/tty/syscalls.def"
 #endif
-#if __has_include("linux/proc/syscalls.def")
-#include "linux/proc/syscalls.def"
-#endif
-#if __has_include("linux/misc/syscalls.def")
 #include "linux/misc/syscalls.def"
-#endif

@@ -112,15 +112,17 @@ static void set_end(struct poll_set *s)
 }
 
 // What of `events` holds for fd now; POLLNVAL for a bad one.
-static u32 ask(struct poll_set *s, int fd, u32 events)
+static __always_inline u32 ask(struct poll_set *s, int fd, u32 events)
 {
+	constexpr u32 always = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; // files that know no waiting
 	struct fdref r = fd_get(fd);
 
 	if (!r.file)
 		return POLLNVAL;
 	events |= POLLERR | POLLHUP;
+	struct poll_table *table = s->table.add ? &s->table : nullptr;
 	s->table.events = events;
-	u32 now = file_poll(r.file, s->table.add ? &s->table : nullptr);
+	u32 now = likely(r.file->ops->poll) ? r.file->ops->poll(r.file, table) : always;
 	fd_put(r);
 	return now & events;
 }
@@ -192,11 +194,10 @@ struct poll_call {
 
 static int poll_round(struct poll_set *s, void *arg)
 {
-	struct poll_call *c = arg;
+	const struct poll_call *c = arg;
 	int ready = 0;
 
-	for (u32 i = 0; i < c->n; i++) {
-		struct pollfd *p = &c->fds[i];
+	for (struct pollfd *p = c->fds, *end = p + c->n; p < end; p++) {
 		u32 now = p->fd < 0 ? 0 : ask(s, p->fd, (u16)p->events);
 		p->revents = (s16)now;
 		if (now) {
@@ -315,33 +316,38 @@ struct select_call {
 	u64 *in[3], *out[3]; // read, write, except
 };
 
-static const u32 select_in[3] = { POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR, POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR, POLLPRI };
+constexpr u32 SELECT_READ = POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR;
+constexpr u32 SELECT_WRITE = POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR;
+constexpr u32 SELECT_EXCEPT = POLLPRI;
 
 static int select_round(struct poll_set *s, void *arg)
 {
-	struct select_call *c = arg;
+	const struct select_call *c = arg;
 	int ready = 0;
 
-	for (u32 k = 0; k < 3; k++)
-		memset(c->out[k], 0, c->words * 8);
 	for (u32 w = 0; w < c->words; w++) {
-		u64 any = c->in[0][w] | c->in[1][w] | c->in[2][w];
-		for (; any; any &= any - 1) {
-			u32 bit = (u32)__builtin_ctzll(any), events = 0;
-			for (u32 k = 0; k < 3; k++)
-				if (c->in[k][w] >> bit & 1)
-					events |= select_in[k];
-			u32 now = ask(s, (int)(w * 64 + bit), events);
+		u64 rd = c->in[0][w], wr = c->in[1][w], ex = c->in[2][w], rd_out = 0, wr_out = 0, ex_out = 0;
+
+		for (u64 any = rd | wr | ex; any; any &= any - 1) {
+			u64 bit = any & -any;
+			u32 wanted = (rd & bit ? SELECT_READ : 0) | (wr & bit ? SELECT_WRITE : 0) | (ex & bit ? SELECT_EXCEPT : 0);
+			u32 now = ask(s, (int)(w * 64 + (u32)__builtin_ctzll(any)), wanted);
+
+			if (likely(!now))
+				continue;
 			if (now == POLLNVAL)
 				return -EBADF;
-			for (u32 k = 0; k < 3; k++) {
-				if ((c->in[k][w] >> bit & 1) && (now & select_in[k])) {
-					c->out[k][w] |= 1ull << bit;
-					ready++;
-					s->table.add = nullptr;
-				}
-			}
+			u64 r = now & SELECT_READ ? rd & bit : 0, o = now & SELECT_WRITE ? wr & bit : 0, e = now & SELECT_EXCEPT ? ex & bit : 0;
+			rd_out |= r;
+			wr_out |= o;
+			ex_out |= e;
+			ready += !!r + !!o + !!e;
+			if (r | o | e)
+				s->table.add = nullptr;
 		}
+		c->out[0][w] = rd_out;
+		c->out[1][w] = wr_out;
+		c->out[2][w] = ex_out;
 	}
 	return ready;
 }

@@ -126,8 +126,10 @@ static void page_fault(struct trap_frame *f, u64 error, u64 addr)
 		}
 		irq_enable();
 		int r = vm_fault(t->space, addr, access | (error & PF_PRESENT ? VM_PRESENT : 0));
-		if (likely(!r))
+		if (likely(!r)) {
+			atomic_store(&t->faults_minor, atomic_load(&t->faults_minor) + 1); // ours: nobody else writes it
 			return;
+		}
 		if (r == -ENOMEM && personality->out_of_memory && personality->out_of_memory())
 			return;
 		if (program) {

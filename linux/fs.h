@@ -273,6 +273,7 @@ int fs_link(const char *old, const char *new);
 int fs_unlink(const char *path);
 int fs_rmdir(const char *path);
 int fs_mount(const char *source, const char *target, const char *type, u64 flags, const char *options);
+int fs_umount(const char *target); // -EBUSY while it is in use
 
 // Makes a node for an AF_UNIX address in the tree: counted path; -EADDRINUSE when the name exists.
 int fs_bind_socket(const char *path, u32 mode, struct path *out);

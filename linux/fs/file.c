@@ -358,9 +358,6 @@ static long open_old(int dirfd, const char __user *name, int flags, u32 mode)
 	// Without O_DIRECTORY the bit is one that older programs set by accident.
 	if ((how.flags & O_TMPFILE_BIT) && !(how.flags & O_DIRECTORY))
 		how.flags &= ~(u64)O_TMPFILE_BIT;
-	// open(2) has always allowed this combination to fail late or not at all; it means a plain file.
-	if ((how.flags & (O_DIRECTORY | O_CREAT)) == (O_DIRECTORY | O_CREAT) && !(how.flags & O_PATH))
-		return -EINVAL;
 	if (how.flags & O_PATH) {
 		how.flags &= O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
 		how.mode = 0;

@@ -462,8 +462,7 @@ SYSCALL(mount, const char __user *source, const char __user *target, const char 
 	return err;
 }
 
-// Takes m and all that is mounted below it out of the tree. Mount lock held; *gone lists them by `all`, each with its place
-// still counted in parent and mountpoint fields of *places.
+// The mount at or below top with none on it: where a lazy umount begins. Mount lock held.
 static struct mount *mount_deepest_below(struct mount *top)
 {
 	struct mount *m, *found = top;
@@ -515,6 +514,17 @@ static int umount(const struct path *p, int flags)
 	path_put(&was);
 	mount_put(m);
 	return 0;
+}
+
+int fs_umount(const char *target)
+{
+	struct path p;
+	int err = path_lookup(AT_FDCWD, target, LOOKUP_FOLLOW, &p);
+	if (err)
+		return err;
+	err = umount(&p, 0);
+	path_put(&p);
+	return err;
 }
 
 SYSCALL(umount2, const char __user *target, int flags)

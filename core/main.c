@@ -37,6 +37,7 @@ static void boot_rest(void *unused)
 	rcu_start_threads();
 	work_init_all();
 	smp_init();
+	page_reclaim_boot(BOOTMEM_LOADER);
 	sched_loadavg_start();
 	initcalls_run();
 	ktest_run_if_asked();

@@ -370,6 +370,6 @@ void sched_loadavg(u64 out_fixed11[3])
 
 void sched_personality_tick(bool program)
 {
-	if (personality && personality->tick && current()->space)
+	if (personality && personality->tick && current()->id) // a program's thread
 		personality->tick(program);
 }

@@ -130,8 +130,6 @@ static void page_fault(struct trap_frame *f, u64 error, u64 addr)
 			atomic_store(&t->faults_minor, atomic_load(&t->faults_minor) + 1); // ours: nobody else writes it
 			return;
 		}
-		if (r == -ENOMEM && personality->out_of_memory && personality->out_of_memory())
-			return;
 		if (program) {
 			program_exception(f, VEC_PF, error, addr, r);
 			return;

@@ -159,6 +159,7 @@ static ssize_t pipe_read_io(struct pipe *p, struct io *io)
 	if (unlikely(!io->left))
 		return 0;
 	mutex_lock(&p->lock);
+	bool slept = pipe_empty(p);
 	ssize_t n = pipe_wait_data_locked(p, io->flags & IO_NONBLOCK);
 	bool was_full = false;
 	if (likely(n > 0)) {
@@ -166,11 +167,11 @@ static ssize_t pipe_read_io(struct pipe *p, struct io *io)
 		n = pipe_take(p, io);
 	}
 	bool room = was_full && !pipe_full(p);
-	bool more = !pipe_empty(p);
+	bool more = slept && !pipe_empty(p);
 	mutex_unlock(&p->lock);
 	if (room)
 		wake_writers(p, false);
-	if (more) // we were the one woken for it
+	if (more) // we were the one woken for it; else it would be a false edge for epoll
 		wake_readers(p, false);
 	return n;
 }

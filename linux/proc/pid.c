@@ -74,31 +74,48 @@ static int jump_exe(struct node *n, struct path *out)
 
 // ---- descriptors ----
 
-static struct fd_table *node_files(const struct node *n)
+// Looks at a table under the locks that guard it, without a reference: it could be the last one, and closing files sleeps, while a
+// directory may be locked here. Returns with both locks held, or nullptr.
+static struct fd_table *files_lock(const struct node *n, struct task **task)
 {
-	struct task *t = node_task(n);
-	struct fd_table *files = t ? task_files_get(t) : nullptr;
-	if (t)
-		task_put(t);
-	return files;
+	*task = node_task(n);
+	if (!*task)
+		return nullptr;
+	spin_lock(&n->process->lock);
+	struct fd_table *files = (*task)->files;
+	if (files)
+		return files;
+	spin_unlock(&n->process->lock);
+	task_put(*task);
+	return nullptr;
 }
 
-static struct file *node_file(const struct node *n)
+static void files_unlock(const struct node *n, struct task *task)
 {
-	struct fd_table *files = node_files(n);
-	struct file *f = files ? files_get_file(files, (u32)n->id) : nullptr;
-	if (files)
-		files_put(files);
+	spin_unlock(&n->process->lock);
+	task_put(task);
+}
+
+static struct file *node_file(const struct node *n, bool *cloexec)
+{
+	struct task *task;
+	struct fd_table *files = files_lock(n, &task);
+	if (!files)
+		return nullptr;
+	struct file *f = files_get_file(files, (u32)n->id);
+	*cloexec = f && files_is_cloexec(files, (u32)n->id);
+	files_unlock(n, task);
 	return f;
 }
 
 static bool fd_next(const struct node *dir, u64 *id)
 {
-	struct fd_table *files = *id < ~0u ? node_files(dir) : nullptr;
+	struct task *task;
+	struct fd_table *files = *id < ~0u ? files_lock(dir, &task) : nullptr;
 	if (!files)
 		return false;
 	int fd = files_next_open(files, (u32)*id);
-	files_put(files);
+	files_unlock(dir, task);
 	if (fd < 0)
 		return false;
 	*id = (u64)fd;
@@ -108,19 +125,40 @@ static bool fd_next(const struct node *dir, u64 *id)
 // The link's mode tells how the descriptor was opened.
 static bool fd_bind(struct node *n)
 {
-	struct file *f = node_file(n);
-	if (!f)
+	struct task *task;
+	struct fd_table *files = files_lock(n, &task);
+	if (!files)
 		return false;
+	u32 fd = (u32)n->id, mode = 0;
+	spin_lock(&files->lock);
+	const struct file *f = fd < files->table->size ? files->table->files[fd] : nullptr;
+	if (f)
+		mode = f->mode;
+	spin_unlock(&files->lock);
+	files_unlock(n, task);
 	if (S_ISLNK(n->inode.mode))
-		n->inode.mode = S_IFLNK | (f->mode & FILE_READ ? 0500 : 0) | (f->mode & FILE_WRITE ? 0300 : 0);
+		n->inode.mode = S_IFLNK | (mode & FILE_READ ? 0500 : 0) | (mode & FILE_WRITE ? 0300 : 0);
 	n->inode.size = 64; // as Linux has it: programs take it for a hint of the text's length
-	file_put(f);
-	return true;
+	return f;
+}
+
+u32 node_files_size(const struct node *n)
+{
+	struct task *task;
+	struct fd_table *files = files_lock(n, &task);
+	if (!files)
+		return 0;
+	spin_lock(&files->lock);
+	u32 size = files->table->size;
+	spin_unlock(&files->lock);
+	files_unlock(n, task);
+	return size;
 }
 
 static int jump_fd(struct node *n, struct path *out)
 {
-	struct file *f = node_file(n);
+	bool cloexec;
+	struct file *f = node_file(n, &cloexec);
 	if (!f)
 		return -ENOENT;
 	*out = f->path;
@@ -132,11 +170,8 @@ static int jump_fd(struct node *n, struct path *out)
 static int show_fdinfo(struct text *t, struct node *n)
 {
 	char more[512];
-	struct fd_table *files = node_files(n);
-	struct file *f = files ? files_get_file(files, (u32)n->id) : nullptr;
-	bool cloexec = f && files_is_cloexec(files, (u32)n->id);
-	if (files)
-		files_put(files);
+	bool cloexec;
+	struct file *f = node_file(n, &cloexec);
 	if (!f)
 		return -ENOENT;
 	u32 flags = load_once(&f->flags) | (cloexec ? (u32)O_CLOEXEC : 0) | (f->mode & FILE_PATH ? (u32)O_PATH : 0);
@@ -227,6 +262,16 @@ static int show_personality(struct text *t, struct node *n)
 	return 0;
 }
 
+static int show_timer_slack(struct text *t, struct node *n)
+{
+	struct task *task = node_task(n);
+	if (!task)
+		return -ESRCH;
+	text_u64(t, task->timer_slack_ns, '\n');
+	task_put(task);
+	return 0;
+}
+
 static int show_wchan(struct text *t, struct node *n)
 {
 	struct task *task = process_may_access(n->process, true) ? node_task(n) : nullptr;
@@ -306,6 +351,7 @@ static u32 thread_count(struct node *n)
 	{ "stat", S_IFREG | 0444, .show = pid_show_stat },                                                                         \
 	{ "statm", S_IFREG | 0444, .show = pid_show_statm },                                                                       \
 	{ "status", S_IFREG | 0444, .show = pid_show_status },                                                                     \
+	{ "timerslack_ns", S_IFREG | 0444, ENTRY_PTRACE, .show = show_timer_slack },                                               \
 	{ "uid_map", S_IFREG | 0444, .show = show_id_map },                                                                        \
 	{ "wchan", S_IFREG | 0444, .show = show_wchan }
 

@@ -282,18 +282,6 @@ static const char *state_name(char state)
 	}
 }
 
-static u32 fd_table_size(struct task *task)
-{
-	struct fd_table *files = task_files_get(task);
-	if (!files)
-		return 0;
-	spin_lock(&files->lock);
-	u32 size = files->table->size;
-	spin_unlock(&files->lock);
-	files_put(files);
-	return size;
-}
-
 static void status_umask(struct text *t, struct task *task)
 {
 	struct fs_context *fs = task_fs_get(task);
@@ -318,7 +306,7 @@ int pid_show_status(struct text *t, struct node *n)
 		    process_ppid(p));
 	if (c) {
 		status_ids(t, c);
-		text_printf(t, "FDSize:\t%u\n", fd_table_size(s.task));
+		text_printf(t, "FDSize:\t%u\n", node_files_size(n));
 		status_groups(t, c);
 	} else {
 		u32 uid = READ_ONCE(p->exit_uid);

@@ -12,6 +12,7 @@ extern const struct entry proc_pid_entry;	  // pid.c: a process's directory
 int proc_show_cmdline(struct text *t, struct node *n);
 int proc_show_cpuinfo(struct text *t, struct node *n);
 int proc_show_devices(struct text *t, struct node *n);
+int proc_show_diskstats(struct text *t, struct node *n);
 int proc_show_filesystems(struct text *t, struct node *n);
 int proc_show_interrupts(struct text *t, struct node *n);
 int proc_show_loadavg(struct text *t, struct node *n);
@@ -27,6 +28,7 @@ int proc_show_vmstat(struct text *t, struct node *n);
 
 // pid_*.c: files of a process.
 struct task *node_task(const struct node *n); // the thread, or the process's first living one; counted; nullptr: zombie
+u32 node_files_size(const struct node *n);    // places in the descriptor table
 int pid_show_stat(struct text *t, struct node *n);
 int pid_show_statm(struct text *t, struct node *n);
 int pid_show_status(struct text *t, struct node *n);

@@ -71,6 +71,7 @@ static const struct entry root_entries[] = {
 	{ "cmdline", S_IFREG | 0444, .show = proc_show_cmdline },
 	{ "cpuinfo", S_IFREG | 0444, .show = proc_show_cpuinfo },
 	{ "devices", S_IFREG | 0444, .show = proc_show_devices },
+	{ "diskstats", S_IFREG | 0444, .show = proc_show_diskstats },
 	{ "filesystems", S_IFREG | 0444, .show = proc_show_filesystems },
 	{ "halyard", S_IFDIR | 0555, .children = proc_halyard_entries },
 	{ "interrupts", S_IFREG | 0444, .show = proc_show_interrupts },
@@ -91,7 +92,12 @@ static const struct entry root_entries[] = {
 	{ "vmstat", S_IFREG | 0444, .show = proc_show_vmstat },
 	{},
 };
-static const struct entry root = { "/", S_IFDIR | 0555, .children = root_entries, .dynamic = &processes };
+static u32 root_nlink(struct node *n)
+{
+	return n->inode.nlink + task_count();
+}
+
+static const struct entry root = { "/", S_IFDIR | 0555, .children = root_entries, .dynamic = &processes, .nlink = root_nlink };
 
 static int proc_mount(const struct fs_type *type, const char *source, const char *options, u64 flags, struct super_block **out)
 {

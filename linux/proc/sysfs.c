@@ -279,6 +279,79 @@ static const struct entry pci_entries[] = {
 	{},
 };
 
+// ---- character devices by number ----
+
+struct device_search {
+	u64 at; // numbers below do not count
+	bool found;
+	u64 dev;
+	char name[64];
+};
+
+static void device_look(void *ctx, bool block, u32 major, u32 minor, const char *name)
+{
+	struct device_search *s = ctx;
+	u64 dev = dev_make(major, minor);
+	if (block || dev < s->at || (s->found && dev >= s->dev))
+		return;
+	s->found = true;
+	s->dev = dev;
+	strscpy(s->name, name, sizeof(s->name));
+}
+
+// The first device whose number is at least dev.
+static bool device_find(u64 dev, struct device_search *s)
+{
+	*s = (struct device_search){ .at = dev };
+	dev_for_each(device_look, s);
+	return s->found;
+}
+
+static bool char_next(const struct node *dir, u64 *id)
+{
+	struct device_search s;
+	(void)dir;
+	if (!device_find(*id, &s))
+		return false;
+	*id = s.dev;
+	return true;
+}
+
+static void char_name(const struct node *dir, u64 id, char *buf, size_t cap)
+{
+	(void)dir;
+	snprintf(buf, cap, "%u:%u", dev_major(id), dev_minor(id));
+}
+
+static int show_dev(struct text *t, struct node *n)
+{
+	text_printf(t, "%u:%u\n", dev_major(n->id), dev_minor(n->id));
+	return 0;
+}
+
+static int show_dev_uevent(struct text *t, struct node *n)
+{
+	struct device_search s;
+	if (!device_find(n->id, &s) || s.dev != n->id)
+		return -ENODEV;
+	text_printf(t, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", dev_major(s.dev), dev_minor(s.dev), s.name);
+	return 0;
+}
+
+static const struct entry char_device_entries[] = {
+	{ "dev", S_IFREG | 0444, .show = show_dev },
+	{ "uevent", S_IFREG | 0444, .show = show_dev_uevent },
+	{},
+};
+static const struct entry char_device_entry = { "", S_IFDIR | 0555, .children = char_device_entries };
+static const struct entry_dynamic char_devices = { .entry = &char_device_entry, .next = char_next, .name = char_name };
+
+static const struct entry dev_entries[] = {
+	{ .name = "block", .mode = S_IFDIR | 0555 },
+	{ "char", S_IFDIR | 0555, .dynamic = &char_devices },
+	{},
+};
+
 // ---- the kernel ----
 
 static int show_thp_enabled(struct text *t, struct node *n)
@@ -328,6 +401,7 @@ static const struct entry root_entries[] = {
 	{ .name = "block", .mode = S_IFDIR | 0555 },
 	{ "bus", S_IFDIR | 0555, .children = bus_entries },
 	{ .name = "class", .mode = S_IFDIR | 0555 },
+	{ "dev", S_IFDIR | 0555, .children = dev_entries },
 	{ "devices", S_IFDIR | 0555, .children = devices_entries },
 	{ "kernel", S_IFDIR | 0555, .children = kernel_entries },
 	{},

@@ -178,7 +178,15 @@ int proc_show_swaps(struct text *t, struct node *n)
 	return 0;
 }
 
+// Nothing is loaded, and no disk is there.
 int proc_show_modules(struct text *t, struct node *n)
+{
+	(void)t;
+	(void)n;
+	return 0;
+}
+
+int proc_show_diskstats(struct text *t, struct node *n)
 {
 	(void)t;
 	(void)n;

@@ -9,7 +9,9 @@
 // still open answers -ESRCH.
 //
 // A text is generated when it is read at position 0 and kept in the open file for the reads that follow, so that a program that
-// reads by pieces sees one moment. Each open file has a lock of its own around that.
+// reads by pieces sees one moment. Each open file has a lock of its own around that. It is the outermost of all, for making a text
+// may drop the last reference to anything (a process ends while it is looked at), and what then ends takes locks of its own kind.
+// So these files go without the lock of the position, which would be outside of it.
 #include "linux/proc/tree.h"
 #include "base/fmt.h"
 #include "base/hash.h"
@@ -51,15 +53,16 @@ static void process_owner(struct node *n, u32 *uid, u32 *gid)
 		*uid = READ_ONCE(n->process->exit_uid);
 		return;
 	}
-	struct vm_space *s = n->inode.mode == (S_IFDIR | 0555) ? nullptr : task_space_get(t);
-	if (!s || READ_ONCE(s->dumpable)) {
+	// No reference to the space: it could be the last one, and its end sleeps, while a directory may be locked here.
+	spin_lock(&n->process->lock);
+	bool shown = n->inode.mode == (S_IFDIR | 0555) || !t->thread.space || t->thread.space->dumpable;
+	spin_unlock(&n->process->lock);
+	if (shown) {
 		const struct cred *c = task_cred_get(t);
 		*uid = c->euid;
 		*gid = c->egid;
 		cred_put(c);
 	}
-	if (s)
-		vm_space_put(s);
 	task_put(t);
 }
 
@@ -240,8 +243,8 @@ static int tree_lookup(struct inode *inode, struct dentry *d)
 	}
 	node_set_ops(n);
 	node_refresh_owner(n);
-	bool stays = fixed && !n->process;
-	if (!stays && n->process) {
+	bool stays = fixed && (dentry_is_root(d->parent) || (load_once(&d->parent->flags) & DENTRY_PINNED));
+	if (n->process) {
 		d->ops = fixed || !dir->process ? &process_dentry_ops : &passing_dentry_ops;
 		d->flags |= DENTRY_REVALIDATE;
 	}
@@ -412,6 +415,7 @@ int text_file_open(struct inode *inode, struct file *f)
 		return -ENOMEM;
 	mutex_init(&tf->lock, LOCK_proc_text);
 	f->private_data = tf;
+	f->mode &= ~(u32)FILE_POS_LOCK;
 	return 0;
 }
 

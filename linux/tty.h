@@ -5,5 +5,6 @@
 
 struct session;
 
-// The session's controlling terminal for /proc/PID/stat: its device number (dev_make) or 0; *pgrp: foreground group or 0.
+// The session's controlling terminal for /proc/PID/stat: its device number (dev_make) or 0; *pgrp:
+// foreground group or 0.
 u64 session_tty_info(struct session *s, u32 *pgrp);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// epoll(7), eventfd(2), timerfd_create(2), signalfd(2) as programs see them. Numbers and structs only.
+// epoll(7), eventfd(2), timerfd_create(2), signalfd(2) as programs see them. Numbers and structs
+// only.
 #pragma once
 #include "base/types.h"
 #include <linux_arch/abi_epoll.h> // EPOLL_EVENT_PACKED

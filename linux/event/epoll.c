@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT
 // epoll.c: epoll(7). Privileged.
 //
-// An instance is a set of items, one for each watched (file, descriptor). An item's waiters stay on the file's wait queues for as long as the item
-// lives; their callback puts the item on the instance's ready list and wakes one sleeper. epoll_wait takes the ready list, asks each
-// file on it whether that is still so, and reports; what is level-triggered and ready goes back on the list for the next call. Files that are
-// not on the list are not touched.
+// An instance is a set of items, one for each watched (file, descriptor). An item's waiters stay on
+// the file's wait queues for as long as the item lives; their callback puts the item on the
+// instance's ready list and wakes one sleeper. epoll_wait takes the ready list, asks each file on
+// it whether that is still so, and reports; what is level-triggered and ready goes back on the list
+// for the next call. Files that are not on the list are not touched.
 //
-// Locks: `lock` (a mutex) guards the set and the scan of the ready list; ready_lock (a spinlock taken in callbacks, under a wait queue's lock)
-// guards the list itself and the sleepers. A file's list of its items is guarded by its own spinlock.
+// Locks: `lock` (a mutex) guards the set and the scan of the ready list; ready_lock (a spinlock
+// taken in callbacks, under a wait queue's lock) guards the list itself and the sleepers. A file's
+// list of its items is guarded by its own spinlock.
 //
-// Lifetime: an item counts nothing. It is removed, under the instance's lock, by whoever comes first: EPOLL_CTL_DEL, the end of the watched
-// file (epoll_file_release, which the file's memory waits for) or the end of the instance.
+// Lifetime: an item counts nothing. It is removed, under the instance's lock, by whoever comes
+// first: EPOLL_CTL_DEL, the end of the watched file (epoll_file_release, which the file's memory
+// waits for) or the end of the instance.
 //
-// Nesting: each instance has a level, above those of all instances in it, at most LEVEL_MAX, and one that is itself watched does not
-// get a higher one. So there are no loops, recursion is bounded, and locks nest in the order of levels. (It refuses, with ELOOP, a few
-// harmless sets that are built from the top.)
+// Nesting: each instance has a level, above those of all instances in it, at most LEVEL_MAX, and
+// one that is itself watched does not get a higher one. So there are no loops, recursion is
+// bounded, and locks nest in the order of levels. (It refuses, with ELOOP, a few harmless sets that
+// are built from the top.)
 #include "abi/linux/epoll.h"
 #include "abi/linux/fcntl.h"
 #include "abi/linux/time.h"
@@ -35,15 +39,15 @@ constexpr u32 OWN_BITS = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE;
 constexpr u64 NO_TIMEOUT = ~0ull;
 
 struct epoll {
-	refcount_t refs; // the file, and releases of watched files under way
-	mutex_t lock;	 // LOCK_epoll
-	struct rb_root items; // by (file, fd); lock
-	u32 level;	      // nest_lock
-	bool watched;	      // ever by another instance; nest_lock
-	const struct cred *cred; // who pays; counted; immutable
-	spinlock_t ready_lock;	 // LOCK_epoll_ready, interrupts off
-	struct list ready;	 // item.ready_link; ready_lock
-	struct list sleepers;	 // ready_lock
+	refcount_t refs;	     // the file, and releases of watched files under way
+	mutex_t lock;		     // LOCK_epoll
+	struct rb_root items;	     // by (file, fd); lock
+	u32 level;		     // nest_lock
+	bool watched;		     // ever by another instance; nest_lock
+	const struct cred *cred;     // who pays; counted; immutable
+	spinlock_t ready_lock;	     // LOCK_epoll_ready, interrupts off
+	struct list ready;	     // item.ready_link; ready_lock
+	struct list sleepers;	     // ready_lock
 	struct wait_queue poll_wait; // those that poll the instance itself
 	struct work poll_wake;	     // wakes them: a callback holds a wait queue's lock already
 };
@@ -58,19 +62,19 @@ struct watch { // on one wait queue of the file
 struct item {
 	// what a callback touches
 	struct watch first;
-	struct epoll *ep; // immutable
+	struct epoll *ep;	// immutable
 	struct list ready_link; // ready_lock
-	u32 events;	  // ready_lock for changes
+	u32 events;		// ready_lock for changes
 	// the rest
-	int fd;		   // immutable
-	struct file *file; // immutable
-	u64 data;	   // ep->lock
-	struct rb_node node; // ep->lock
+	int fd;		       // immutable
+	struct file *file;     // immutable
+	u64 data;	       // ep->lock
+	struct rb_node node;   // ep->lock
 	struct list file_link; // watchers' lock
-	bool failed;	   // a watch could not be made; ep->lock
+	bool failed;	       // a watch could not be made; ep->lock
 };
 
-struct watchers { // file.epoll
+struct watchers {	 // file.epoll
 	spinlock_t lock; // LOCK_epoll_file
 	struct list items;
 };
@@ -116,7 +120,8 @@ static bool item_wake(struct waiter *w, u32 key)
 	struct item *i = container_of(w, struct watch, waiter)->item;
 	u32 events = load_once(&i->events);
 
-	if (!(events & ~OWN_BITS) || (key && !(key & events))) // switched off by EPOLLONESHOT; or nothing that is waited for
+	if (!(events & ~OWN_BITS) ||
+	    (key && !(key & events))) // switched off by EPOLLONESHOT; or nothing that is waited for
 		return false;
 	return item_ready(i);
 }
@@ -239,7 +244,9 @@ static void item_link(struct epoll *ep, struct item *new)
 
 	while (*link) {
 		parent = *link;
-		link = item_compare(new->file, new->fd, rb_entry(parent, struct item, node)) < 0 ? &parent->left : &parent->right;
+		link = item_compare(new->file, new->fd, rb_entry(parent, struct item, node)) < 0
+			       ? &parent->left
+			       : &parent->right;
 	}
 	rb_link_node(&new->node, parent, link);
 	rb_insert_color(&new->node, &ep->items);
@@ -269,7 +276,7 @@ static void watch_add(struct poll_table *t, struct file *f, struct wait_queue *q
 	}
 	w->queue = q;
 	w->item = i;
-	w->waiter = (struct waiter){ .fn = item_wake, .exclusive = i->events & EPOLLEXCLUSIVE };
+	w->waiter = (struct waiter){.fn = item_wake, .exclusive = i->events & EPOLLEXCLUSIVE};
 	list_init(&w->waiter.link);
 	wait_queue_add(q, &w->waiter);
 }
@@ -313,13 +320,18 @@ static int set_add(struct epoll *ep, struct file *f, int fd, const struct epoll_
 		kfree(i);
 		return -ENOSPC;
 	}
-	*i = (struct item){ .ep = ep, .events = ev->events | POLLERR | POLLHUP, .fd = fd, .file = f, .data = ev->data };
+	*i = (struct item){.ep = ep,
+			   .events = ev->events | POLLERR | POLLHUP,
+			   .fd = fd,
+			   .file = f,
+			   .data = ev->data};
 	list_init(&i->ready_link);
 	item_link(ep, i);
 	spin_lock(&w->lock);
 	list_add_tail(&w->items, &i->file_link);
 	spin_unlock(&w->lock);
-	struct watch_table t = { .table = { .add = watch_add, .events = i->events & ~OWN_BITS }, .item = i };
+	struct watch_table t = {.table = {.add = watch_add, .events = i->events & ~OWN_BITS},
+				.item = i};
 	u32 now = file_poll(f, &t.table);
 	if (i->failed) {
 		item_remove(i);
@@ -354,7 +366,8 @@ static int nest(struct epoll *ep, struct epoll *inner)
 	return 0;
 }
 
-static int set_change_any(struct epoll *ep, int op, struct file *f, int fd, const struct epoll_event *ev)
+static int set_change_any(struct epoll *ep, int op, struct file *f, int fd,
+			  const struct epoll_event *ev)
 {
 	struct item *i = item_find(ep, f, fd);
 
@@ -373,7 +386,8 @@ static int set_change_any(struct epoll *ep, int op, struct file *f, int fd, cons
 	}
 }
 
-static int epoll_change(struct file *epf, int op, struct file *f, int fd, const struct epoll_event *ev)
+static int epoll_change(struct file *epf, int op, struct file *f, int fd,
+			const struct epoll_event *ev)
 {
 	struct epoll *ep = epf->private_data;
 	bool nests = op == EPOLL_CTL_ADD && f->ops == &epoll_ops;
@@ -393,7 +407,8 @@ static int epoll_change(struct file *epf, int op, struct file *f, int fd, const 
 	return r;
 }
 
-constexpr u32 EXCLUSIVE_OK = POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
+constexpr u32 EXCLUSIVE_OK =
+	POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
 
 SYSCALL(epoll_ctl, int epfd, int op, int fd, struct epoll_event __user *uev)
 {
@@ -453,7 +468,8 @@ static void scan_begin(struct epoll *ep, struct list *batch)
 	spin_unlock_irqrestore(&ep->ready_lock, flags);
 }
 
-// What was not looked at comes first, what is level-triggered last. Another sleeper may go on with either.
+// What was not looked at comes first, what is level-triggered last. Another sleeper may go on with
+// either.
 static void scan_end(struct epoll *ep, struct list *batch, struct list *again)
 {
 	irqflags_t flags = spin_lock_irqsave(&ep->ready_lock);
@@ -468,7 +484,7 @@ static void scan_end(struct epoll *ep, struct list *batch, struct list *again)
 static int event_put(struct epoll_event __user *to, u32 events, u64 data)
 {
 	// The range was checked for the whole array.
-	struct epoll_event ev = { events, data };
+	struct epoll_event ev = {events, data};
 	return copy_to_user(to, &ev, sizeof(ev));
 }
 
@@ -504,7 +520,7 @@ static int report(struct epoll *ep, struct epoll_event __user *to, u32 max)
 // Sleeps until something may be ready: 0, -ETIMEDOUT or -EINTR.
 static int sleep_until(struct epoll *ep, u64 deadline)
 {
-	struct sleeper s = { .thread = current() };
+	struct sleeper s = {.thread = current()};
 	int r = 0;
 
 	irqflags_t flags = spin_lock_irqsave(&ep->ready_lock);
@@ -569,7 +585,8 @@ SYSCALL(epoll_wait, int epfd, struct epoll_event __user *to, int max, int timeou
 	return epoll_wait_until(epfd, to, max, deadline_ms(timeout_ms));
 }
 
-static long epoll_wait_masked(int epfd, struct epoll_event __user *to, int max, u64 deadline, const u64 __user *umask, size_t size)
+static long epoll_wait_masked(int epfd, struct epoll_event __user *to, int max, u64 deadline,
+			      const u64 __user *umask, size_t size)
 {
 	long r = signal_mask_push_user(umask, size);
 
@@ -581,12 +598,14 @@ static long epoll_wait_masked(int epfd, struct epoll_event __user *to, int max, 
 	return r;
 }
 
-SYSCALL(epoll_pwait, int epfd, struct epoll_event __user *to, int max, int timeout_ms, const u64 __user *umask, size_t size)
+SYSCALL(epoll_pwait, int epfd, struct epoll_event __user *to, int max, int timeout_ms,
+	const u64 __user *umask, size_t size)
 {
 	return epoll_wait_masked(epfd, to, max, deadline_ms(timeout_ms), umask, size);
 }
 
-SYSCALL(epoll_pwait2, int epfd, struct epoll_event __user *to, int max, const struct linux_timespec __user *ut, const u64 __user *umask, size_t size)
+SYSCALL(epoll_pwait2, int epfd, struct epoll_event __user *to, int max,
+	const struct linux_timespec __user *ut, const u64 __user *umask, size_t size)
 {
 	u64 deadline = NO_TIMEOUT;
 
@@ -639,13 +658,15 @@ static int epoll_fdinfo(struct file *f, char *buf, size_t cap)
 	mutex_lock(&ep->lock);
 	rb_for_each_entry(i, &ep->items, node) {
 		size_t at = min((size_t)n, cap);
-		n += snprintf(buf + at, cap - at, "tfd: %8d events: %8x data: %16llx\n", i->fd, i->events, i->data);
+		n += snprintf(buf + at, cap - at, "tfd: %8d events: %8x data: %16llx\n", i->fd,
+			      i->events, i->data);
 	}
 	mutex_unlock(&ep->lock);
 	return n;
 }
 
-static const struct file_ops epoll_ops = { .release = epoll_release, .poll = epoll_poll, .fdinfo = epoll_fdinfo };
+static const struct file_ops epoll_ops = {
+	.release = epoll_release, .poll = epoll_poll, .fdinfo = epoll_fdinfo};
 
 static long epoll_create_flags(int flags)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // eventfd.c: eventfd(2): a counter that can be waited for. Privileged.
 //
-// The counter is changed by compare-and-exchange alone; the queue is looked at after a full barrier (core/wait.h).
+// The counter is changed by compare-and-exchange alone; the queue is looked at after a full barrier
+// (core/wait.h).
 #include "abi/linux/epoll.h"
 #include "abi/linux/fcntl.h"
 #include "base/fmt.h"
@@ -13,9 +14,9 @@
 constexpr u64 COUNT_MAX = ~0ull - 1;
 
 struct eventfd {
-	u64 count; // atomic
-	bool semaphore; // immutable
-	u32 id;		// immutable; for /proc/PID/fdinfo
+	u64 count;		// atomic
+	bool semaphore;		// immutable
+	u32 id;			// immutable; for /proc/PID/fdinfo
 	struct wait_queue wait; // readers and writers
 };
 
@@ -93,7 +94,8 @@ static u32 eventfd_poll(struct file *f, struct poll_table *table)
 
 	poll_wait(f, &e->wait, table);
 	u64 n = load_acquire(&e->count);
-	return (n ? POLLIN | POLLRDNORM : 0) | (n < COUNT_MAX ? POLLOUT | POLLWRNORM : 0) | (n == ~0ull ? POLLERR : 0);
+	return (n ? POLLIN | POLLRDNORM : 0) | (n < COUNT_MAX ? POLLOUT | POLLWRNORM : 0) |
+	       (n == ~0ull ? POLLERR : 0);
 }
 
 static void eventfd_release(struct file *f)
@@ -107,7 +109,8 @@ static void eventfd_release(struct file *f)
 static int eventfd_fdinfo(struct file *f, char *buf, size_t cap)
 {
 	struct eventfd *e = f->private_data;
-	return snprintf(buf, cap, "eventfd-count: %16llx\neventfd-id: %u\neventfd-semaphore: %d\n", load_once(&e->count), e->id, e->semaphore);
+	return snprintf(buf, cap, "eventfd-count: %16llx\neventfd-id: %u\neventfd-semaphore: %d\n",
+			load_once(&e->count), e->id, e->semaphore);
 }
 
 static const struct file_ops eventfd_ops = {
@@ -125,9 +128,12 @@ static long eventfd_create(u32 count, int flags)
 	struct eventfd *e = kmalloc(sizeof(*e));
 	if (!e)
 		return -ENOMEM;
-	*e = (struct eventfd){ .count = count, .semaphore = flags & EFD_SEMAPHORE, .id = atomic_fetch_add(&next_id, 1) };
+	*e = (struct eventfd){.count = count,
+			      .semaphore = flags & EFD_SEMAPHORE,
+			      .id = atomic_fetch_add(&next_id, 1)};
 	wait_queue_init(&e->wait);
-	struct file *f = pseudo_file_create("eventfd", &eventfd_ops, e, O_RDWR | (flags & EFD_NONBLOCK));
+	struct file *f =
+		pseudo_file_create("eventfd", &eventfd_ops, e, O_RDWR | (flags & EFD_NONBLOCK));
 	if (is_err(f)) {
 		kfree(e);
 		return ptr_err(f);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // signalfd.c: signalfd4(2): pending signals as something to read. Privileged.
 //
-// A signalfd is about whoever reads or polls it: it takes that thread's signals and its process's. An epoll instance may outlive the process
-// that put a signalfd into it, so the signalfd counts every process on whose queue it was ever waited for.
+// A signalfd is about whoever reads or polls it: it takes that thread's signals and its process's.
+// An epoll instance may outlive the process that put a signalfd into it, so the signalfd counts
+// every process on whose queue it was ever waited for.
 #include "abi/linux/epoll.h"
 #include "abi/linux/fcntl.h"
 #include "base/fmt.h"
@@ -18,7 +19,7 @@ struct waited {
 };
 
 struct signalfd {
-	sigset_t set; // atomic
+	sigset_t set;	       // atomic
 	struct waited *waited; // only grows, by compare-and-exchange
 };
 
@@ -26,7 +27,8 @@ static const struct file_ops signalfd_ops;
 
 static void fill(struct signalfd_siginfo *out, const struct siginfo *in)
 {
-	*out = (struct signalfd_siginfo){ .signo = (u32)in->signo, .error = in->error, .code = in->code };
+	*out = (struct signalfd_siginfo){
+		.signo = (u32)in->signo, .error = in->error, .code = in->code};
 	switch (in->signo) {
 	case SIGCHLD:
 		if (in->code <= 0)
@@ -164,8 +166,9 @@ static long signalfd_create(sigset_t set, int flags)
 
 	if (!s)
 		return -ENOMEM;
-	*s = (struct signalfd){ .set = set };
-	struct file *f = pseudo_file_create("[signalfd]", &signalfd_ops, s, O_RDWR | (flags & SFD_NONBLOCK));
+	*s = (struct signalfd){.set = set};
+	struct file *f =
+		pseudo_file_create("[signalfd]", &signalfd_ops, s, O_RDWR | (flags & SFD_NONBLOCK));
 	if (is_err(f)) {
 		kfree(s);
 		return ptr_err(f);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // timerfd.c: timerfd_create(2): timers that are read and polled. Privileged.
 //
-// The kernel's timer runs on the monotonic clock. A timer on the realtime clock is converted when it is set; a step of that clock afterwards
-// does not move it. Missed periods are counted when somebody looks: only the first expiry of each look costs an interrupt.
+// The kernel's timer runs on the monotonic clock. A timer on the realtime clock is converted when
+// it is set; a step of that clock afterwards does not move it. Missed periods are counted when
+// somebody looks: only the first expiry of each look costs an interrupt.
 #include "abi/linux/epoll.h"
 #include "abi/linux/fcntl.h"
 #include "abi/linux/time.h"
@@ -36,14 +37,16 @@ static void timerfd_expired(struct timer *timer)
 		due = true;
 		store_once(&t->ticks, t->ticks + 1);
 		t->expires_ns = t->interval_ns ? t->expires_ns + t->interval_ns : 0;
-		// A periodic timer goes on by itself only until somebody looks again: ticks_update starts it then.
+		// A periodic timer goes on by itself only until somebody looks again: ticks_update
+		// starts it then.
 	}
 	spin_unlock(&t->lock);
 	if (due)
 		wait_queue_wake(&t->wait, ~0u, POLLIN | POLLRDNORM);
 }
 
-// Counts the periods that have passed since the last look, and starts the timer for the next one. Lock held.
+// Counts the periods that have passed since the last look, and starts the timer for the next one.
+// Lock held.
 static void ticks_update_locked(struct timerfd *t)
 {
 	u64 now = clock_monotonic_ns();
@@ -109,7 +112,8 @@ static void timerfd_release(struct file *f)
 static int timerfd_fdinfo(struct file *f, char *buf, size_t cap)
 {
 	struct timerfd *t = f->private_data;
-	return snprintf(buf, cap, "clockid: %d\nticks: %llu\nsettime flags: 0%o\n", t->clock, load_once(&t->ticks), t->flags);
+	return snprintf(buf, cap, "clockid: %d\nticks: %llu\nsettime flags: 0%o\n", t->clock,
+			load_once(&t->ticks), t->flags);
 }
 
 static const struct file_ops timerfd_ops = {
@@ -128,9 +132,11 @@ SYSCALL(timerfd_create, int clock, int flags)
 {
 	if (flags & ~(TFD_NONBLOCK | TFD_CLOEXEC))
 		return -EINVAL;
-	if (!is_realtime(clock) && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME && clock != CLOCK_BOOTTIME_ALARM)
+	if (!is_realtime(clock) && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME &&
+	    clock != CLOCK_BOOTTIME_ALARM)
 		return -EINVAL;
-	if ((clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) && !capable(CAP_WAKE_ALARM))
+	if ((clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) &&
+	    !capable(CAP_WAKE_ALARM))
 		return -EPERM;
 	struct timerfd *t = kzalloc(sizeof(*t));
 	if (!t)
@@ -139,7 +145,8 @@ SYSCALL(timerfd_create, int clock, int flags)
 	timer_init(&t->timer, timerfd_expired);
 	wait_queue_init(&t->wait);
 	t->clock = clock;
-	struct file *f = pseudo_file_create("[timerfd]", &timerfd_ops, t, O_RDWR | (flags & TFD_NONBLOCK));
+	struct file *f =
+		pseudo_file_create("[timerfd]", &timerfd_ops, t, O_RDWR | (flags & TFD_NONBLOCK));
 	if (is_err(f)) {
 		kfree(t);
 		return ptr_err(f);
@@ -151,13 +158,14 @@ static bool to_ns(const struct linux_timespec *t, u64 *out)
 {
 	if (t->sec < 0 || t->nsec < 0 || t->nsec >= (s64)NSEC_PER_SEC)
 		return false;
-	*out = t->sec > 9'000'000'000 ? 9'000'000'000 * NSEC_PER_SEC : (u64)t->sec * NSEC_PER_SEC + (u64)t->nsec;
+	*out = t->sec > 9'000'000'000 ? 9'000'000'000 * NSEC_PER_SEC
+				      : (u64)t->sec * NSEC_PER_SEC + (u64)t->nsec;
 	return true;
 }
 
 static struct linux_timespec from_ns(u64 ns)
 {
-	return (struct linux_timespec){ (s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC) };
+	return (struct linux_timespec){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC)};
 }
 
 static void current_value_locked(struct timerfd *t, struct linux_itimerspec *out)
@@ -167,7 +175,7 @@ static void current_value_locked(struct timerfd *t, struct linux_itimerspec *out
 	if (t->ticks)
 		ticks_update_locked(t);
 	u64 left = !t->expires_ns ? 0 : t->expires_ns > now ? t->expires_ns - now : 1;
-	*out = (struct linux_itimerspec){ from_ns(t->interval_ns), from_ns(left) };
+	*out = (struct linux_itimerspec){from_ns(t->interval_ns), from_ns(left)};
 }
 
 // The monotonic time of a setting; 0: switched off.
@@ -201,10 +209,13 @@ static void set(struct timerfd *t, u64 value, u64 interval, int flags, struct li
 
 static struct timerfd *timerfd_of(struct fdref ref)
 {
-	return !ref.file ? err_ptr(-EBADF) : ref.file->ops != &timerfd_ops ? err_ptr(-EINVAL) : ref.file->private_data;
+	return !ref.file		       ? err_ptr(-EBADF)
+	       : ref.file->ops != &timerfd_ops ? err_ptr(-EINVAL)
+					       : ref.file->private_data;
 }
 
-SYSCALL(timerfd_settime, int fd, int flags, const struct linux_itimerspec __user *unew, struct linux_itimerspec __user *uold)
+SYSCALL(timerfd_settime, int fd, int flags, const struct linux_itimerspec __user *unew,
+	struct linux_itimerspec __user *uold)
 {
 	struct linux_itimerspec new, old = {};
 	u64 value, interval;

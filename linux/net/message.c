@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// message.c: send and recv in all their forms, and what travels beside the bytes: addresses, descriptors, credentials. Privileged.
+// message.c: send and recv in all their forms, and what travels beside the bytes: addresses,
+// descriptors, credentials. Privileged.
 #include "abi/linux/fcntl.h"
 #include "abi/linux/time.h"
 #include "base/string.h"
@@ -18,8 +19,10 @@ static struct socket_rights *rights_alloc(u32 n)
 	const struct cred *c = current_cred();
 	struct socket_rights *r;
 
-	// What was sent and not received is bounded, or programs could hide files in sockets without end.
-	if ((u64)atomic_add_return(&c->user->unix_inflight, n) > rlimit(RLIMIT_NOFILE) && !capable(CAP_SYS_RESOURCE)) {
+	// What was sent and not received is bounded, or programs could hide files in sockets
+	// without end.
+	if ((u64)atomic_add_return(&c->user->unix_inflight, n) > rlimit(RLIMIT_NOFILE) &&
+	    !capable(CAP_SYS_RESOURCE)) {
 		atomic_sub(&c->user->unix_inflight, n);
 		return err_ptr(-ETOOMANYREFS);
 	}
@@ -89,8 +92,10 @@ static int cred_take(struct socket_message *m, const void *data, size_t len)
 	if (len != sizeof(m->cred))
 		return -EINVAL;
 	memcpy(&m->cred, data, sizeof(m->cred));
-	bool uid_ok = m->cred.uid == c->uid || m->cred.uid == c->euid || m->cred.uid == c->suid || capable(CAP_SETUID);
-	bool gid_ok = m->cred.gid == c->gid || m->cred.gid == c->egid || m->cred.gid == c->sgid || capable(CAP_SETGID);
+	bool uid_ok = m->cred.uid == c->uid || m->cred.uid == c->euid || m->cred.uid == c->suid ||
+		      capable(CAP_SETUID);
+	bool gid_ok = m->cred.gid == c->gid || m->cred.gid == c->egid || m->cred.gid == c->sgid ||
+		      capable(CAP_SETGID);
 	if ((m->cred.pid != (s32)current_pid() && !capable(CAP_SYS_ADMIN)) || !uid_ok || !gid_ok)
 		return -EPERM;
 	m->has_cred = true;
@@ -161,7 +166,7 @@ static size_t control_room(struct control_out *o, size_t len)
 
 static int control_end(struct control_out *o, int type, size_t len)
 {
-	struct linux_cmsghdr h = { .len = sizeof(h) + len, .level = SOL_SOCKET, .type = type };
+	struct linux_cmsghdr h = {.len = sizeof(h) + len, .level = SOL_SOCKET, .type = type};
 	u64 whole = min(align_up(h.len, 8), o->left);
 
 	if (copy_to_user(user_ptr(void, o->at), &h, sizeof(h)))
@@ -192,7 +197,8 @@ static int control_put_rights(struct control_out *o, struct socket_rights *r, u3
 			o->truncated = true;
 			break;
 		}
-		if (put_user(fd, user_ptr(s32, o->at + sizeof(struct linux_cmsghdr) + done * sizeof(s32)))) {
+		if (put_user(fd, user_ptr(s32, o->at + sizeof(struct linux_cmsghdr) +
+						       done * sizeof(s32)))) {
 			fd_cancel(fd);
 			return -EFAULT;
 		}
@@ -204,7 +210,7 @@ static int control_put_rights(struct control_out *o, struct socket_rights *r, u3
 
 static int control_to_user(struct socket *s, struct socket_message *m, struct linux_msghdr *h)
 {
-	struct control_out o = { h->control, h->control ? h->controllen : 0, false };
+	struct control_out o = {h->control, h->control ? h->controllen : 0, false};
 	int r = 0;
 
 	if (load_once(&s->pass_cred))
@@ -230,7 +236,8 @@ static ssize_t send_io(struct socket *s, struct file *f, struct io *io, struct s
 	return n;
 }
 
-SYSCALL(sendto, int fd, const void __user *buf, size_t len, u32 flags, const void __user *uaddr, int addr_len)
+SYSCALL(sendto, int fd, const void __user *buf, size_t len, u32 flags, const void __user *uaddr,
+	int addr_len)
 {
 	struct socket_message m;
 	struct fdref ref;
@@ -259,10 +266,11 @@ SYSCALL(sendto, int fd, const void __user *buf, size_t len, u32 flags, const voi
 	return r;
 }
 
-static ssize_t sendmsg_one(struct socket *s, struct file *f, const struct linux_msghdr __user *umsg, u32 flags)
+static ssize_t sendmsg_one(struct socket *s, struct file *f, const struct linux_msghdr __user *umsg,
+			   u32 flags)
 {
 	struct linux_msghdr h;
-	struct socket_message m = { .flags = flags };
+	struct socket_message m = {.flags = flags};
 	struct iovec fast[IOV_FAST], *allocated = nullptr;
 	struct io io;
 	ssize_t r;
@@ -277,7 +285,8 @@ static ssize_t sendmsg_one(struct socket *s, struct file *f, const struct linux_
 			return r;
 		m.addr_len = (u32)h.namelen;
 	}
-	r = io_from_user_vec(&io, user_ptr(const struct iovec, h.iov), (u32)h.iovlen, fast, &allocated);
+	r = io_from_user_vec(&io, user_ptr(const struct iovec, h.iov), (u32)h.iovlen, fast,
+			     &allocated);
 	if (r >= 0)
 		r = control_from_user(&m, &h);
 	if (r >= 0)
@@ -329,7 +338,8 @@ static ssize_t recv_io(struct socket *s, struct file *f, struct io *io, struct s
 	return s->ops->recv(s, io, m);
 }
 
-SYSCALL(recvfrom, int fd, void __user *buf, size_t len, u32 flags, void __user *uaddr, s32 __user *ulen)
+SYSCALL(recvfrom, int fd, void __user *buf, size_t len, u32 flags, void __user *uaddr,
+	s32 __user *ulen)
 {
 	struct socket_message m;
 	struct fdref ref;
@@ -357,10 +367,11 @@ SYSCALL(recvfrom, int fd, void __user *buf, size_t len, u32 flags, void __user *
 	return r;
 }
 
-static ssize_t recvmsg_one(struct socket *s, struct file *f, struct linux_msghdr __user *umsg, u32 flags)
+static ssize_t recvmsg_one(struct socket *s, struct file *f, struct linux_msghdr __user *umsg,
+			   u32 flags)
 {
 	struct linux_msghdr h;
-	struct socket_message m = { .flags = flags };
+	struct socket_message m = {.flags = flags};
 	struct iovec fast[IOV_FAST], *allocated = nullptr;
 	struct io io;
 	ssize_t r;
@@ -371,14 +382,17 @@ static ssize_t recvmsg_one(struct socket *s, struct file *f, struct linux_msghdr
 		return -EMSGSIZE;
 	if (h.name && h.namelen < 0)
 		return -EINVAL;
-	r = io_from_user_vec(&io, user_ptr(const struct iovec, h.iov), (u32)h.iovlen, fast, &allocated);
+	r = io_from_user_vec(&io, user_ptr(const struct iovec, h.iov), (u32)h.iovlen, fast,
+			     &allocated);
 	if (r >= 0)
 		r = recv_io(s, f, &io, &m);
 	if (r >= 0) {
 		int e = control_to_user(s, &m, &h);
 		if (!e && h.name)
-			e = copy_to_user(user_ptr(void, h.name), &m.addr, min((u32)h.namelen, m.addr_len));
-		if (e || put_user((s32)m.addr_len, &umsg->namelen) || put_user(h.controllen, &umsg->controllen) ||
+			e = copy_to_user(user_ptr(void, h.name), &m.addr,
+					 min((u32)h.namelen, m.addr_len));
+		if (e || put_user((s32)m.addr_len, &umsg->namelen) ||
+		    put_user(h.controllen, &umsg->controllen) ||
 		    put_user(m.out_flags | (flags & MSG_CMSG_CLOEXEC), &umsg->flags))
 			r = -EFAULT;
 	}
@@ -399,7 +413,8 @@ SYSCALL(recvmsg, int fd, struct linux_msghdr __user *umsg, u32 flags)
 	return r;
 }
 
-SYSCALL(recvmmsg, int fd, struct linux_mmsghdr __user *umsg, u32 n, u32 flags, const struct linux_timespec __user *ut)
+SYSCALL(recvmmsg, int fd, struct linux_mmsghdr __user *umsg, u32 n, u32 flags,
+	const struct linux_timespec __user *ut)
 {
 	struct linux_timespec t = {};
 	struct fdref ref;
@@ -412,7 +427,8 @@ SYSCALL(recvmmsg, int fd, struct linux_mmsghdr __user *umsg, u32 n, u32 flags, c
 			return -EFAULT;
 		if (t.sec < 0 || t.nsec < 0 || t.nsec >= (s64)NSEC_PER_SEC)
 			return -EINVAL;
-		deadline = clock_monotonic_ns() + (u64)min(t.sec, (s64)1'000'000'000) * NSEC_PER_SEC + (u64)t.nsec;
+		deadline = clock_monotonic_ns() +
+			   (u64)min(t.sec, (s64)1'000'000'000) * NSEC_PER_SEC + (u64)t.nsec;
 	}
 	struct socket *s = socket_fd_get(fd, &ref);
 	if (is_err(s))
@@ -426,7 +442,8 @@ SYSCALL(recvmmsg, int fd, struct linux_mmsghdr __user *umsg, u32 n, u32 flags, c
 		done++;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
-		if (clock_monotonic_ns() >= deadline) // looked at between messages only, as Linux does
+		if (clock_monotonic_ns() >=
+		    deadline) // looked at between messages only, as Linux does
 			break;
 	}
 	fd_put(ref);

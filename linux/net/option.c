@@ -6,8 +6,9 @@
 #include "linux/syscalls.h"
 
 constexpr u32 BUFFER_MIN = 4608, BUFFER_MAX = 425984; // bytes, as stored; a program asks for half
-constexpr u32 STORED = 1u << SO_DEBUG | 1u << SO_REUSEADDR | 1u << SO_DONTROUTE | 1u << SO_BROADCAST | 1u << SO_KEEPALIVE | 1u << SO_OOBINLINE |
-	1u << SO_NO_CHECK | 1u << SO_REUSEPORT | 1u << SO_TIMESTAMP;
+constexpr u32 STORED = 1u << SO_DEBUG | 1u << SO_REUSEADDR | 1u << SO_DONTROUTE |
+		       1u << SO_BROADCAST | 1u << SO_KEEPALIVE | 1u << SO_OOBINLINE |
+		       1u << SO_NO_CHECK | 1u << SO_REUSEPORT | 1u << SO_TIMESTAMP;
 
 static int timeout_set(u64 *timeout_ns, const void __user *uval, u32 len)
 {
@@ -33,11 +34,15 @@ static int set_int(struct socket *s, int name, s32 v)
 	switch (name) {
 	case SO_SNDBUF:
 	case SO_SNDBUFFORCE:
-		store_once(&s->sndbuf, clamp(v < 0 || v > (s32)BUFFER_MAX / 2 ? BUFFER_MAX : (u32)v * 2, BUFFER_MIN, BUFFER_MAX));
+		store_once(&s->sndbuf,
+			   clamp(v < 0 || v > (s32)BUFFER_MAX / 2 ? BUFFER_MAX : (u32)v * 2,
+				 BUFFER_MIN, BUFFER_MAX));
 		return 0;
 	case SO_RCVBUF:
 	case SO_RCVBUFFORCE:
-		store_once(&s->rcvbuf, clamp(v < 0 || v > (s32)BUFFER_MAX / 2 ? BUFFER_MAX : (u32)v * 2, BUFFER_MIN / 2, BUFFER_MAX));
+		store_once(&s->rcvbuf,
+			   clamp(v < 0 || v > (s32)BUFFER_MAX / 2 ? BUFFER_MAX : (u32)v * 2,
+				 BUFFER_MIN / 2, BUFFER_MAX));
 		return 0;
 	case SO_PASSCRED:
 		store_once(&s->pass_cred, v != 0);
@@ -104,7 +109,7 @@ static struct linux_timeval timeout_get(const u64 *timeout_ns)
 
 	if (ns == ~0ull)
 		return (struct linux_timeval){};
-	return (struct linux_timeval){ (s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / 1000) };
+	return (struct linux_timeval){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / 1000)};
 }
 
 // Bytes of the value, or an error.
@@ -144,7 +149,7 @@ static int option_get(struct socket *s, int name, union option_value *v)
 		break;
 	case SO_PEERCRED:
 		if (!s->ops->peer_cred || !s->ops->peer_cred(s, &v->cred))
-			v->cred = (struct linux_ucred){ 0, ~0u, ~0u };
+			v->cred = (struct linux_ucred){0, ~0u, ~0u};
 		return sizeof(v->cred);
 	case SO_RCVTIMEO:
 		v->time = timeout_get(&s->recv_timeout_ns);

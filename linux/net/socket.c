@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // socket.c: sockets as files, and the calls that make, name and connect them. Privileged.
 //
-// Everything that depends on the address family is behind struct socket_ops. A socket lives as long as its file; families that keep one
-// longer (a peer that still refers to it) count by themselves.
+// Everything that depends on the address family is behind struct socket_ops. A socket lives as long
+// as its file; families that keep one longer (a peer that still refers to it) count by themselves.
 #include "linux/socket.h"
 #include "abi/linux/fcntl.h"
 #include "abi/linux/ioctl.h"
@@ -16,7 +16,7 @@
 
 constexpr u32 BUFFER_DEFAULT = 212992; // bytes, as Linux's net.core.wmem_default
 
-static const struct socket_family *const families[] = { &unix_family };
+static const struct socket_family *const families[] = {&unix_family};
 
 void socket_init(struct socket *s, const struct socket_ops *ops, u16 family, u16 type)
 {
@@ -32,7 +32,6 @@ void socket_init(struct socket *s, const struct socket_ops *ops, u16 family, u16
 }
 
 // ---------------------------------------------------------------- files
-
 
 static ssize_t socket_read(struct file *f, struct io *io)
 {
@@ -97,7 +96,8 @@ struct socket *socket_fd_get(int fd, struct fdref *ref)
 
 static struct file *socket_file(struct socket *s, int flags)
 {
-	return pseudo_file_create_inode("socket", S_IFSOCK | 0777, &socket_file_ops, s, O_RDWR | (flags & SOCK_NONBLOCK));
+	return pseudo_file_create_inode("socket", S_IFSOCK | 0777, &socket_file_ops, s,
+					O_RDWR | (flags & SOCK_NONBLOCK));
 }
 
 // Gives s a descriptor; s is gone when that fails.
@@ -144,7 +144,7 @@ SYSCALL(socket, int family, int type, int protocol)
 static long install_pair(struct socket *s[2], int flags, s32 __user *out)
 {
 	struct file *f[2];
-	int fd[2] = { -1, -1 };
+	int fd[2] = {-1, -1};
 	long r;
 
 	f[0] = socket_file(s[0], flags);
@@ -265,7 +265,8 @@ SYSCALL(connect, int fd, const void __user *uaddr, int len)
 		return ptr_err(s);
 	int r = sockaddr_from_user(&a, uaddr, len);
 	if (!r)
-		r = s->ops->connect ? s->ops->connect(s, &a, (u32)len, ref.file->flags & O_NONBLOCK) : -EOPNOTSUPP;
+		r = s->ops->connect ? s->ops->connect(s, &a, (u32)len, ref.file->flags & O_NONBLOCK)
+				    : -EOPNOTSUPP;
 	fd_put(ref);
 	return r;
 }
@@ -280,7 +281,8 @@ static long accept_common(int fd, void __user *uaddr, s32 __user *ulen, int flag
 	struct socket *s = socket_fd_get(fd, &ref);
 	if (is_err(s))
 		return ptr_err(s);
-	struct socket *n = s->ops->accept ? s->ops->accept(s, ref.file->flags & O_NONBLOCK) : err_ptr(-EOPNOTSUPP);
+	struct socket *n = s->ops->accept ? s->ops->accept(s, ref.file->flags & O_NONBLOCK)
+					  : err_ptr(-EOPNOTSUPP);
 	fd_put(ref);
 	if (is_err(n))
 		return ptr_err(n);
@@ -335,7 +337,9 @@ SYSCALL(shutdown, int fd, int how)
 
 	if (is_err(s))
 		return ptr_err(s);
-	int r = how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : s->ops->shutdown ? s->ops->shutdown(s, how) : -EOPNOTSUPP;
+	int r = how < SHUT_RD || how > SHUT_RDWR ? -EINVAL
+		: s->ops->shutdown		 ? s->ops->shutdown(s, how)
+						 : -EOPNOTSUPP;
 	fd_put(ref);
 	return r;
 }

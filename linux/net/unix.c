@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 // unix.c: AF_UNIX: sockets, their names, connections. Privileged.
 //
-// States: IDLE -> LISTENING, or IDLE -> CONNECTED (streams and packets; for good). Datagram sockets stay IDLE; connecting one names the peer it sends to.
+// States: IDLE -> LISTENING, or IDLE -> CONNECTED (streams and packets; for good). Datagram sockets
+// stay IDLE; connecting one names the peer it sends to.
 //
-// A connected pair refers to each other, counted; each drops its reference when its file goes (unix_release), so both are freed when both files are
-// gone. Until then a socket can wake and ask its peer without taking references. A listener's queue holds the far ends of connections not yet
+// A connected pair refers to each other, counted; each drops its reference when its file goes
+// (unix_release), so both are freed when both files are gone. Until then a socket can wake and ask
+// its peer without taking references. A listener's queue holds the far ends of connections not yet
 // accepted; when the listener goes they are released like sockets whose file was closed.
 //
-// Locks: u->lock is a leaf, never two at a time. The table lock guards names. Lookups return counted sockets.
+// Locks: u->lock is a leaf, never two at a time. The table lock guards names. Lookups return
+// counted sockets.
 //
-// Descriptors that are sent into a socket which is itself only reachable through descriptors in flight are lost until their sender's
-// account is full; how many one user may have in flight is bounded (message.c).
+// Descriptors that are sent into a socket which is itself only reachable through descriptors in
+// flight are lost until their sender's account is full; how many one user may have in flight is
+// bounded (message.c).
 #include "base/fmt.h"
 #include "base/hash.h"
 #include "base/string.h"
@@ -31,7 +35,7 @@ static const struct socket_ops stream_ops, packet_ops, dgram_ops;
 struct linux_ucred unix_cred_current(void)
 {
 	const struct cred *c = current_cred();
-	return (struct linux_ucred){ (s32)current_pid(), c->euid, c->egid };
+	return (struct linux_ucred){(s32)current_pid(), c->euid, c->egid};
 }
 
 // ---------------------------------------------------------------- names
@@ -156,7 +160,8 @@ struct unix_sock *unix_find(const struct sockaddr_any *a, u32 len, u16 type)
 		return err_ptr(-EINVAL);
 	if (is_abstract(a))
 		return find_abstract(a, len, type);
-	(void)strscpy_n(name, sizeof(name), (const char *)a->data, strnlen((const char *)a->data, len - SUN_HEADER));
+	(void)strscpy_n(name, sizeof(name), (const char *)a->data,
+			strnlen((const char *)a->data, len - SUN_HEADER));
 	struct unix_sock *u = find_path(name);
 	if (!is_err(u) && u->sk.type != type) {
 		unix_put(u);
@@ -179,7 +184,9 @@ static int name_take(struct unix_sock *u, struct unix_addr *addr, const struct p
 		store_release(&u->addr, addr);
 		if (path)
 			u->path = *path;
-		hlist_add_head(path ? bucket_of_inode(path->dentry->inode) : bucket_of_name(&addr->sun, addr->len), &u->link);
+		hlist_add_head(path ? bucket_of_inode(path->dentry->inode)
+				    : bucket_of_name(&addr->sun, addr->len),
+			       &u->link);
 	}
 	spin_unlock(&table_lock);
 	if (!r)
@@ -194,7 +201,7 @@ static int name_take(struct unix_sock *u, struct unix_addr *addr, const struct p
 static int autobind(struct unix_sock *u)
 {
 	static atomic_u32 next;
-	struct sockaddr_any a = { .family = AF_UNIX };
+	struct sockaddr_any a = {.family = AF_UNIX};
 	int r = -EADDRINUSE;
 
 	if (load_once(&u->addr))
@@ -210,7 +217,7 @@ static int autobind(struct unix_sock *u)
 static int bind_path(struct unix_sock *u, const struct sockaddr_any *a, u32 len)
 {
 	char name[UNIX_PATH_MAX + 1];
-	struct sockaddr_any full = { .family = AF_UNIX };
+	struct sockaddr_any full = {.family = AF_UNIX};
 	struct path p;
 	size_t n = strnlen((const char *)a->data, len - SUN_HEADER);
 
@@ -262,7 +269,7 @@ static int unix_name(struct socket *s, bool peer, struct sockaddr_any *out)
 		memcpy(out, &a->sun, sizeof(*out));
 		unix_addr_put(a);
 	} else {
-		*out = (struct sockaddr_any){ .family = AF_UNIX };
+		*out = (struct sockaddr_any){.family = AF_UNIX};
 	}
 	if (p)
 		unix_put(p);
@@ -277,7 +284,11 @@ static struct unix_sock *unix_alloc(int type)
 
 	if (!u)
 		return nullptr;
-	socket_init(&u->sk, type == SOCK_STREAM ? &stream_ops : type == SOCK_DGRAM ? &dgram_ops : &packet_ops, AF_UNIX, (u16)type);
+	socket_init(&u->sk,
+		    type == SOCK_STREAM	 ? &stream_ops
+		    : type == SOCK_DGRAM ? &dgram_ops
+					 : &packet_ops,
+		    AF_UNIX, (u16)type);
 	refcount_set(&u->refs, 1);
 	spin_lock_init(&u->lock, LOCK_unix_queue);
 	list_init(&u->queue);
@@ -453,7 +464,8 @@ static int connect_commit(struct unix_sock *u, struct unix_sock *l, struct unix_
 		n->peer = u;
 		n->state = UNIX_CONNECTED;
 		u->peer_cred = l->peer_cred;
-		u->state = UNIX_CONNECTED; // u's own: only its connect changes it, and that is under recv_lock
+		u->state = UNIX_CONNECTED; // u's own: only its connect changes it, and that is
+					   // under recv_lock
 		unix_get(u);
 		unix_get(n);
 		store_release(&u->peer, n);
@@ -466,7 +478,8 @@ static int connect_commit(struct unix_sock *u, struct unix_sock *l, struct unix_
 
 static int stream_connect_to(struct unix_sock *u, struct unix_sock *l, bool nonblock)
 {
-	u64 timeout = load_once(&u->sk.send_timeout_ns), deadline = socket_deadline(timeout, clock_monotonic_ns());
+	u64 timeout = load_once(&u->sk.send_timeout_ns),
+	    deadline = socket_deadline(timeout, clock_monotonic_ns());
 	struct unix_sock *n = unix_alloc(u->sk.type);
 
 	if (!n)
@@ -475,10 +488,13 @@ static int stream_connect_to(struct unix_sock *u, struct unix_sock *l, bool nonb
 	hlist_node_init(&n->link);
 	for (;;) {
 		mutex_lock(&u->recv_lock);
-		int r = u->state == UNIX_CONNECTED ? -EISCONN : u->state == UNIX_LISTENING ? -EINVAL : connect_commit(u, l, n);
+		int r = u->state == UNIX_CONNECTED   ? -EISCONN
+			: u->state == UNIX_LISTENING ? -EINVAL
+						     : connect_commit(u, l, n);
 		mutex_unlock(&u->recv_lock);
 		if (r == -EAGAIN && !nonblock) {
-			r = wait_event_interruptible_until(&l->write_wait, connect_may_go_on(l), deadline);
+			r = wait_event_interruptible_until(&l->write_wait, connect_may_go_on(l),
+							   deadline);
 			if (!r)
 				continue;
 			r = socket_wait_error(r, timeout);
@@ -552,7 +568,8 @@ static struct unix_sock *pending_take(struct unix_sock *l)
 static struct socket *stream_accept(struct socket *s, bool nonblock)
 {
 	struct unix_sock *l = unix_of(s), *n;
-	u64 timeout = load_once(&s->recv_timeout_ns), deadline = socket_deadline(timeout, clock_monotonic_ns());
+	u64 timeout = load_once(&s->recv_timeout_ns),
+	    deadline = socket_deadline(timeout, clock_monotonic_ns());
 
 	if (load_once(&l->state) != UNIX_LISTENING)
 		return err_ptr(-EINVAL);
@@ -561,8 +578,10 @@ static struct socket *stream_accept(struct socket *s, bool nonblock)
 			return err_ptr(-EINVAL);
 		if (nonblock)
 			return err_ptr(-EAGAIN);
-		int r = wait_event_interruptible_until(&l->read_wait, load_once(&l->npending) || (load_once(&l->shut) & UNIX_SHUT_RECV),
-						       deadline);
+		int r = wait_event_interruptible_until(
+			&l->read_wait,
+			load_once(&l->npending) || (load_once(&l->shut) & UNIX_SHUT_RECV),
+			deadline);
 		if (r)
 			return err_ptr(socket_wait_error(r, timeout));
 	}
@@ -588,7 +607,8 @@ static int unix_shutdown(struct socket *s, int how)
 		return -ENOTCONN;
 	shut_add(u, bits);
 	if (peer && s->type != SOCK_DGRAM)
-		shut_add(peer, (bits & UNIX_SHUT_SEND ? UNIX_SHUT_RECV : 0) | (bits & UNIX_SHUT_RECV ? UNIX_SHUT_SEND : 0));
+		shut_add(peer, (bits & UNIX_SHUT_SEND ? UNIX_SHUT_RECV : 0) |
+				       (bits & UNIX_SHUT_RECV ? UNIX_SHUT_SEND : 0));
 	if (peer)
 		unix_put(peer);
 	return 0;
@@ -647,4 +667,5 @@ static const struct socket_ops dgram_ops = {
 	.release = unix_release,
 };
 
-const struct socket_family unix_family = { .family = AF_UNIX, .create = unix_create, .pair = unix_pair };
+const struct socket_family unix_family = {
+	.family = AF_UNIX, .create = unix_create, .pair = unix_pair};

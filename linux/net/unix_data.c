@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // unix_data.c: AF_UNIX: queues of messages: sending, receiving, polling. Privileged.
 //
-// A message is one allocation that holds its bytes; it is filled before the receiver's lock is taken and emptied after, under the receiver's
-// recv_lock, so that bytes are copied once in and once out. A stream is sent in messages of at most STREAM_CHUNK; a reader glues them.
+// A message is one allocation that holds its bytes; it is filled before the receiver's lock is
+// taken and emptied after, under the receiver's recv_lock, so that bytes are copied once in and
+// once out. A stream is sent in messages of at most STREAM_CHUNK; a reader glues them.
 //
-// The bytes that wait in the receiver's queue are bounded by the sender's SO_SNDBUF; a sender that found it full goes on when half is free again.
+// The bytes that wait in the receiver's queue are bounded by the sender's SO_SNDBUF; a sender that
+// found it full goes on when half is free again.
 #include "abi/linux/ioctl.h"
 #include "base/string.h"
 #include "core/slab.h"
@@ -13,8 +15,9 @@
 #include "linux/poll.h"
 #include "linux/signal.h"
 
-constexpr u32 STREAM_CHUNK = 8192 - sizeof(struct unix_message); // one object of the largest slab cache
-constexpr u32 QUEUE_MAX = 512;					 // datagrams that wait
+constexpr u32 STREAM_CHUNK =
+	8192 - sizeof(struct unix_message); // one object of the largest slab cache
+constexpr u32 QUEUE_MAX = 512;		    // datagrams that wait
 
 void unix_message_free(struct unix_message *m)
 {
@@ -33,16 +36,19 @@ static u32 charge(const struct unix_message *m)
 // Bytes queued for `to` are less than what `from` may have there.
 static bool below_limit(const struct unix_sock *from, const struct unix_sock *to)
 {
-	return load_once(&to->queued) < load_once(&from->sk.sndbuf) && load_once(&to->count) < QUEUE_MAX * (to->sk.type == SOCK_DGRAM ? 1 : 16);
+	return load_once(&to->queued) < load_once(&from->sk.sndbuf) &&
+	       load_once(&to->count) < QUEUE_MAX * (to->sk.type == SOCK_DGRAM ? 1 : 16);
 }
 
 // What those wait for who found no room: half is free again.
 bool unix_has_room(const struct unix_sock *from, const struct unix_sock *to)
 {
-	return load_once(&to->queued) * 2 <= load_once(&from->sk.sndbuf) && load_once(&to->count) <= QUEUE_MAX / 2;
+	return load_once(&to->queued) * 2 <= load_once(&from->sk.sndbuf) &&
+	       load_once(&to->count) <= QUEUE_MAX / 2;
 }
 
-static struct unix_message *message_create(struct io *io, size_t len, const struct socket_message *sm)
+static struct unix_message *message_create(struct io *io, size_t len,
+					   const struct socket_message *sm)
 {
 	struct unix_message *m = kmalloc(sizeof(*m) + len);
 
@@ -81,11 +87,13 @@ static int enqueue(struct unix_sock *to, struct unix_message *m)
 
 static bool send_ends(const struct unix_sock *u, const struct unix_sock *to)
 {
-	return (load_once(&u->shut) & UNIX_SHUT_SEND) || (load_once(&to->shut) & UNIX_SHUT_RECV) || load_once(&to->dead);
+	return (load_once(&u->shut) & UNIX_SHUT_SEND) || (load_once(&to->shut) & UNIX_SHUT_RECV) ||
+	       load_once(&to->dead);
 }
 
 // Waits for room in to's queue on q.
-static int wait_room(struct unix_sock *u, struct unix_sock *to, struct wait_queue *q, u64 *deadline, bool nonblock)
+static int wait_room(struct unix_sock *u, struct unix_sock *to, struct wait_queue *q, u64 *deadline,
+		     bool nonblock)
 {
 	u64 timeout = load_once(&u->sk.send_timeout_ns);
 
@@ -93,7 +101,8 @@ static int wait_room(struct unix_sock *u, struct unix_sock *to, struct wait_queu
 		return -EAGAIN;
 	if (!*deadline)
 		*deadline = socket_deadline(timeout, clock_monotonic_ns());
-	int r = wait_event_interruptible_until(q, unix_has_room(u, to) || send_ends(u, to), *deadline);
+	int r = wait_event_interruptible_until(q, unix_has_room(u, to) || send_ends(u, to),
+					       *deadline);
 	return socket_wait_error(r, timeout);
 }
 
@@ -187,7 +196,8 @@ ssize_t unix_dgram_send(struct socket *s, struct io *io, struct socket_message *
 		goto free;
 	while (!below_limit(u, to) && !send_ends(u, to)) {
 		// A datagram socket has many senders: they wait at the receiver.
-		r = wait_room(u, to, packets ? &u->write_wait : &to->write_wait, &deadline, io->flags & IO_NONBLOCK);
+		r = wait_room(u, to, packets ? &u->write_wait : &to->write_wait, &deadline,
+			      io->flags & IO_NONBLOCK);
 		if (r)
 			goto free;
 	}
@@ -206,7 +216,10 @@ out:
 // Takes m out of u's queue and lets senders know of the room. recv_lock held.
 static void dequeue(struct unix_sock *u, struct unix_message *m)
 {
-	struct unix_sock *from = u->sk.type == SOCK_DGRAM ? u : load_acquire(&u->peer); // whose queue the senders wait on
+	struct unix_sock *from =
+		u->sk.type == SOCK_DGRAM
+			? u
+			: load_acquire(&u->peer); // whose queue the senders wait on
 
 	spin_lock(&u->lock);
 	list_del(&m->link);
@@ -220,7 +233,8 @@ static void dequeue(struct unix_sock *u, struct unix_message *m)
 		wait_queue_wake_sync(&from->write_wait, ~0u, POLLOUT | POLLWRNORM);
 }
 
-// m has been read. What still carries descriptors is freed by doomed_free: closing a file takes locks that come before recv_lock.
+// m has been read. What still carries descriptors is freed by doomed_free: closing a file takes
+// locks that come before recv_lock.
 static void message_retire(struct unix_sock *u, struct unix_message *m, struct list *doomed)
 {
 	dequeue(u, m);
@@ -256,10 +270,12 @@ static struct unix_message *queue_next(struct unix_sock *u, struct unix_message 
 
 static bool recv_may_go_on(const struct unix_sock *u)
 {
-	return !list_empty(&u->queue) || (load_once(&u->shut) & UNIX_SHUT_RECV) || load_once(&u->sk.error);
+	return !list_empty(&u->queue) || (load_once(&u->shut) & UNIX_SHUT_RECV) ||
+	       load_once(&u->sk.error);
 }
 
-// The queue is empty: waits. 1: there may be something, 0: end of file, or an error. recv_lock held on entry and exit.
+// The queue is empty: waits. 1: there may be something, 0: end of file, or an error. recv_lock held
+// on entry and exit.
 static int wait_message(struct unix_sock *u, u64 *deadline, bool nonblock)
 {
 	u64 timeout = load_once(&u->sk.recv_timeout_ns);
@@ -300,8 +316,10 @@ static bool same_cred(const struct linux_ucred *a, const struct linux_ucred *b)
 	return a->pid == b->pid && a->uid == b->uid && a->gid == b->gid;
 }
 
-// Copies queued bytes until io is full, the queue is empty, or what follows must come separately (*stop). Bytes or an error.
-static ssize_t stream_take(struct unix_sock *u, struct io *io, struct socket_message *sm, bool *stop, bool first, struct list *doomed)
+// Copies queued bytes until io is full, the queue is empty, or what follows must come separately
+// (*stop). Bytes or an error.
+static ssize_t stream_take(struct unix_sock *u, struct io *io, struct socket_message *sm,
+			   bool *stop, bool first, struct list *doomed)
 {
 	bool peek = sm && (sm->flags & MSG_PEEK);
 	struct unix_message *m = queue_first(u);
@@ -345,7 +363,8 @@ static ssize_t stream_take(struct unix_sock *u, struct io *io, struct socket_mes
 ssize_t unix_stream_recv(struct socket *s, struct io *io, struct socket_message *sm)
 {
 	struct unix_sock *u = unix_of(s);
-	size_t wanted = sm && (sm->flags & MSG_WAITALL) && !(sm->flags & MSG_PEEK) ? io->left : 1, done = 0;
+	size_t wanted = sm && (sm->flags & MSG_WAITALL) && !(sm->flags & MSG_PEEK) ? io->left : 1,
+	       done = 0;
 	struct list doomed = LIST_INIT(doomed);
 	u64 deadline = 0;
 	ssize_t r = 0;
@@ -383,7 +402,8 @@ static void source_tell(const struct unix_message *m, struct socket_message *sm)
 }
 
 // The message at the head: bytes for the caller, or an error.
-static ssize_t dgram_take(struct unix_sock *u, struct unix_message *m, struct io *io, struct socket_message *sm, struct list *doomed)
+static ssize_t dgram_take(struct unix_sock *u, struct unix_message *m, struct io *io,
+			  struct socket_message *sm, struct list *doomed)
 {
 	bool peek = sm && (sm->flags & MSG_PEEK);
 	size_t n = min((size_t)m->len, io->left);

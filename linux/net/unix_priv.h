@@ -24,18 +24,21 @@ enum unix_state : u8 { UNIX_IDLE, UNIX_LISTENING, UNIX_CONNECTED };
 enum unix_shut : u8 { UNIX_SHUT_RECV = 1, UNIX_SHUT_SEND = 2 };
 
 struct unix_sock {
-	struct socket sk; // must be first
-	refcount_t refs;  // file (or queue of a listener), peers that point here, senders at work
-	spinlock_t lock;  // LOCK_unix_queue: guards all up to the queues' waits; single words are read racily
+	struct socket sk;  // must be first
+	refcount_t refs;   // file (or queue of a listener), peers that point here, senders at work
+	spinlock_t lock;   // LOCK_unix_queue: guards all up to the queues' waits; single words are
+			   // read racily
 	struct list queue; // unix_message, oldest first
 	u32 queued;	   // bytes of them
 	u32 count;
 	enum unix_state state;
-	u8 shut;	   // enum unix_shut
-	bool dead;	   // its file is gone
-	// Connected streams: set once, kept until the end, so the owner reads it without the lock. Datagrams: may change.
+	u8 shut;   // enum unix_shut
+	bool dead; // its file is gone
+	// Connected streams: set once, kept until the end, so the owner reads it without the lock.
+	// Datagrams: may change.
 	struct unix_sock *peer; // counted
-	struct list pending;	// listener: sockets to accept, by pending_link, each with its reference
+	struct list
+		pending; // listener: sockets to accept, by pending_link, each with its reference
 	struct list pending_link; // listener's lock
 	u32 npending, backlog;
 	struct linux_ucred peer_cred; // immutable once connected; of a listener: who called listen
@@ -47,8 +50,14 @@ struct unix_sock {
 	struct path path; // of a bound name in the tree
 };
 
-static inline struct unix_sock *unix_of(struct socket *s) { return container_of(s, struct unix_sock, sk); }
-static inline void unix_get(struct unix_sock *u) { refcount_inc(&u->refs); }
+static inline struct unix_sock *unix_of(struct socket *s)
+{
+	return container_of(s, struct unix_sock, sk);
+}
+static inline void unix_get(struct unix_sock *u)
+{
+	refcount_inc(&u->refs);
+}
 void unix_put(struct unix_sock *u);
 struct linux_ucred unix_cred_current(void);
 void unix_addr_put(struct unix_addr *a);

@@ -13,15 +13,17 @@
 
 constexpr u64 DEVPTS_MAGIC = 0x1cd1;
 
-static struct super_block *devpts; // immutable after boot
+static struct super_block *devpts;	 // immutable after boot
 static u32 slave_gid, slave_mode = 0600; // of names made from now on; atomic
 static bool slave_gid_set;
 
-static int devpts_mount(const struct fs_type *type, const char *source, const char *options, u64 flags, struct super_block **out);
-static struct fs_type devpts_type = { .name = "devpts", .magic = DEVPTS_MAGIC, .mount = devpts_mount };
+static int devpts_mount(const struct fs_type *type, const char *source, const char *options,
+			u64 flags, struct super_block **out);
+static struct fs_type devpts_type = {
+	.name = "devpts", .magic = DEVPTS_MAGIC, .mount = devpts_mount};
 static const struct inode_ops dir_inode_ops = {}; // names are made by the kernel only
 static const struct inode_ops node_inode_ops = {};
-static const struct file_ops dir_file_ops = { .iterate = dcache_iterate, .lseek = dcache_dir_lseek };
+static const struct file_ops dir_file_ops = {.iterate = dcache_iterate, .lseek = dcache_dir_lseek};
 
 static void show_options(struct super_block *sb, char *buf, size_t cap)
 {
@@ -30,7 +32,7 @@ static void show_options(struct super_block *sb, char *buf, size_t cap)
 	(void)scnprintf(buf + n, cap - (size_t)n, ",mode=%03o,ptmxmode=000", slave_mode);
 }
 
-static const struct super_ops devpts_super_ops = { .show_options = show_options };
+static const struct super_ops devpts_super_ops = {.show_options = show_options};
 
 // One of "gid=5,mode=620,...". What is not known is ignored, as long as it is one of devpts' own.
 static int option_parse(const char *s, size_t len)
@@ -50,7 +52,8 @@ static int option_parse(const char *s, size_t len)
 	return 0;
 }
 
-static int devpts_mount(const struct fs_type *type, const char *source, const char *options, u64 flags, struct super_block **out)
+static int devpts_mount(const struct fs_type *type, const char *source, const char *options,
+			u64 flags, struct super_block **out)
 {
 	(void)type, (void)source, (void)flags;
 	while (options && *options) {
@@ -104,7 +107,7 @@ struct file *devpts_open(struct dentry *d, int flags)
 		return err_ptr(r);
 	struct file *f = err_ptr(-ENOENT); // something else is mounted there
 	if (dir.dentry->sb == devpts) {
-		struct path p = { dir.mnt, d };
+		struct path p = {dir.mnt, d};
 		f = file_open_path(&p, flags);
 	}
 	path_put(&dir);
@@ -126,7 +129,8 @@ static void devpts_start(void)
 	root->nlink = 2;
 	devpts->root = dentry_alloc_root(devpts, root);
 	ptmx = node_create(S_IFCHR, dev_make(5, 2));
-	if (!devpts->root || !ptmx || dentry_add(devpts->root, "ptmx", ptmx, nullptr) || fs_register(&devpts_type))
+	if (!devpts->root || !ptmx || dentry_add(devpts->root, "ptmx", ptmx, nullptr) ||
+	    fs_register(&devpts_type))
 		goto fail;
 	return;
 fail:

@@ -8,9 +8,11 @@
 
 // ---------------------------------------------------------------- speeds
 
-static const u32 speeds[] = { 0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400 };
-static const u32 fast_speeds[] = { 57600, 115200, 230400, 460800, 500000, 576000, 921600, 1000000, 1152000, 1500000, 2000000, 2500000,
-	3000000, 3500000, 4000000 };
+static const u32 speeds[] = {0,	  50,	75,   110,  134,  150,	200,   300,
+			     600, 1200, 1800, 2400, 4800, 9600, 19200, 38400};
+static const u32 fast_speeds[] = {57600,   115200,  230400,  460800,  500000,
+				  576000,  921600,  1000000, 1152000, 1500000,
+				  2000000, 2500000, 3000000, 3500000, 4000000};
 
 static u32 speed_of(u32 bits, u32 other)
 {
@@ -35,7 +37,8 @@ static int output_wait(struct tty *t)
 {
 	if (!t->driver->drain)
 		return 0;
-	int r = wait_event_interruptible(&t->write_wait, load_once(&t->out_start) == load_once(&t->out_end));
+	int r = wait_event_interruptible(&t->write_wait,
+					 load_once(&t->out_start) == load_once(&t->out_end));
 	if (!r)
 		t->driver->drain(t);
 	return r;
@@ -69,11 +72,18 @@ static long termios_get(struct tty *t, enum termios_form form, u64 arg)
 	struct linux_termios2 m = t->termios;
 	mutex_unlock(&t->lock);
 	if (form == FORM_TERMIO) {
-		struct linux_termio old = { (u16)m.t.iflag, (u16)m.t.oflag, (u16)m.t.cflag, (u16)m.t.lflag, m.t.line, {}, 0 };
+		struct linux_termio old = {(u16)m.t.iflag,
+					   (u16)m.t.oflag,
+					   (u16)m.t.cflag,
+					   (u16)m.t.lflag,
+					   m.t.line,
+					   {},
+					   0};
 		memcpy(old.cc, m.t.cc, sizeof(old.cc));
 		return copy_to_user(user_ptr(void, arg), &old, sizeof(old));
 	}
-	return copy_to_user(user_ptr(void, arg), &m, form == FORM_TERMIOS ? sizeof(m.t) : sizeof(m));
+	return copy_to_user(user_ptr(void, arg), &m,
+			    form == FORM_TERMIOS ? sizeof(m.t) : sizeof(m));
 }
 
 static long termios_set(struct tty *t, enum termios_form form, enum set_when when, u64 arg)
@@ -95,7 +105,8 @@ static long termios_set(struct tty *t, enum termios_form form, enum set_when whe
 		m.t.cflag = (m.t.cflag & ~0xffffu) | old.cflag;
 		m.t.lflag = (m.t.lflag & ~0xffffu) | old.lflag;
 		memcpy(m.t.cc, old.cc, sizeof(old.cc));
-	} else if (copy_from_user(&m, user_ptr(void, arg), form == FORM_TERMIOS ? sizeof(m.t) : sizeof(m))) {
+	} else if (copy_from_user(&m, user_ptr(void, arg),
+				  form == FORM_TERMIOS ? sizeof(m.t) : sizeof(m))) {
 		return -EFAULT;
 	}
 	if (when == SET_FLUSHED) {
@@ -183,7 +194,8 @@ static long flush(struct tty *t, u64 what)
 	if (what != TCIFLUSH)
 		output_flush(t);
 	if (t->driver->flushed)
-		t->driver->flushed(t, (what != TCOFLUSH ? TIOCPKT_FLUSHREAD : 0) | (what != TCIFLUSH ? TIOCPKT_FLUSHWRITE : 0));
+		t->driver->flushed(t, (what != TCOFLUSH ? TIOCPKT_FLUSHREAD : 0) |
+					      (what != TCIFLUSH ? TIOCPKT_FLUSHWRITE : 0));
 	mutex_unlock(&t->lock);
 	wait_queue_wake(&t->read_room, ~0u, POLLOUT | POLLWRNORM);
 	return 0;
@@ -324,7 +336,7 @@ long tty_ioctl(struct tty *t, struct file *f, u32 cmd, u64 arg, bool master)
 	case TIOCGDEV:
 		return put_user((u32)dev_encode(t->dev), user_ptr(u32, arg));
 	case TIOCGSOFTCAR:
-		return put_user((s32)!!(t->termios.t.cflag & CLOCAL), user_ptr(s32, arg));
+		return put_user((s32) !!(t->termios.t.cflag & CLOCAL), user_ptr(s32, arg));
 	default:
 		return job_ioctl(t, f, cmd, arg, master);
 	}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// job.c: sessions and their controlling terminals: who may use one, who gets its signals. Privileged.
+// job.c: sessions and their controlling terminals: who may use one, who gets its signals.
+// Privileged.
 //
-// session.tty, tty.session and tty.pgrp change together under the tree lock; each counts what it points to.
+// session.tty, tty.session and tty.pgrp change together under the tree lock; each counts what it
+// points to.
 #include "linux/signal.h"
 #include "linux/tty.h"
 #include "linux/tty/tty_priv.h"
@@ -11,7 +13,8 @@ int tty_job_check(struct tty *t, int sig)
 	struct process *p = current_process();
 	struct pgrp *front = READ_ONCE(t->pgrp), *mine = READ_ONCE(p->pgrp);
 
-	if (likely(!front || front == mine)) // both counted by their holders: equal pointers are the same group
+	if (likely(!front || front == mine)) // both counted by their holders: equal pointers are
+					     // the same group
 		return 0;
 	tree_lock();
 	mine = p->pgrp;
@@ -63,7 +66,7 @@ struct bond { // what a disconnection gives back, outside of the lock
 // The tty's own reference stays with the caller, as part of *out.
 static void disconnect_locked(struct tty *t, struct bond *out)
 {
-	*out = (struct bond){ t->session, t->pgrp, nullptr };
+	*out = (struct bond){t->session, t->pgrp, nullptr};
 	t->session = nullptr;
 	t->pgrp = nullptr;
 	if (!out->session)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // line.c: the line discipline: input processing (c_iflag, c_lflag), line editing, echo. Privileged.
 //
-// Input lies in t->line between tail and head (counters that run on; the place is the counter modulo the size). In canonical mode only
-// what lies before canon_head can be read, a line at a time; what lies behind is being edited. line_end marks each line's last byte, line_eof
-// those that only end it (VEOF).
+// Input lies in t->line between tail and head (counters that run on; the place is the counter
+// modulo the size). In canonical mode only what lies before canon_head can be read, a line at a
+// time; what lies behind is being edited. line_end marks each line's last byte, line_eof those that
+// only end it (VEOF).
 #include "base/string.h"
 #include "linux/poll.h"
 #include "linux/signal.h"
@@ -138,7 +139,8 @@ static void erase_one(struct tty *t)
 
 static bool is_word(u8 c)
 {
-	return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+	return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+	       (c >= 'A' && c <= 'Z') || c >= 0x80;
 }
 
 static void erase_word(struct tty *t)
@@ -204,7 +206,10 @@ static bool receive_control(struct tty *t, u8 c)
 		}
 	}
 	if (lflag(t, ISIG)) {
-		int sig = is_cc(t, c, VINTR) ? SIGINT : is_cc(t, c, VQUIT) ? SIGQUIT : is_cc(t, c, VSUSP) ? SIGTSTP : 0;
+		int sig = is_cc(t, c, VINTR)   ? SIGINT
+			  : is_cc(t, c, VQUIT) ? SIGQUIT
+			  : is_cc(t, c, VSUSP) ? SIGTSTP
+					       : 0;
 		if (sig) {
 			signal_char(t, sig, c);
 			return true;
@@ -306,7 +311,8 @@ static void receive_byte(struct tty *t, u8 c)
 // Nothing looks at the bytes.
 static bool is_transparent(const struct tty *t)
 {
-	return !lflag(t, ICANON | ISIG | ECHO) && !iflag(t, ISTRIP | IUCLC | IXON | IGNCR | ICRNL | INLCR | PARMRK) && !t->lnext;
+	return !lflag(t, ICANON | ISIG | ECHO) &&
+	       !iflag(t, ISTRIP | IUCLC | IXON | IGNCR | ICRNL | INLCR | PARMRK) && !t->lnext;
 }
 
 static size_t receive_transparent(struct tty *t, const u8 *bytes, size_t len)
@@ -333,7 +339,8 @@ size_t line_receive(struct tty *t, const u8 *bytes, size_t len)
 	if (is_transparent(t)) {
 		n = receive_transparent(t, bytes, len);
 	} else {
-		// Full lines that nobody reads stop the input; one line that grows too long does not (its end must get in).
+		// Full lines that nobody reads stop the input; one line that grows too long does
+		// not (its end must get in).
 		while (n < len && (room(t) >= 3 || (lflag(t, ICANON) && t->canon_head == t->tail)))
 			receive_byte(t, bytes[n++]);
 		output_push(t);
@@ -378,7 +385,9 @@ static ssize_t take_line(struct tty *t, struct io *io)
 
 	while (n < fit && !bit_get(t->line_end, t->tail + n))
 		n++;
-	if (n < all && bit_get(t->line_eof, t->tail + n)) { // also when the buffer was just filled: no empty read follows
+	if (n < all &&
+	    bit_get(t->line_eof,
+		    t->tail + n)) { // also when the buffer was just filled: no empty read follows
 		ssize_t r = take(t, io, n);
 		if (r == (ssize_t)n)
 			store_once(&t->tail, t->tail + 1);

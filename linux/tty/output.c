@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// output.c: a terminal's output processing (c_oflag) and the little buffer before the driver. Privileged.
+// output.c: a terminal's output processing (c_oflag) and the little buffer before the driver.
+// Privileged.
 #include "base/string.h"
 #include "linux/poll.h"
 #include "linux/tty/tty_priv.h"

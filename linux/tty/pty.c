@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // pty.c: Unix 98 pseudo terminals. Privileged.
 //
-// The slave is a terminal like any other; its driver is the master's file: what the slave's programs write waits in `out` for the master to
-// read, and what the master writes goes through the slave's line discipline at once. The master has no terminal of its own: terminal ioctls
-// on it are about the slave.
+// The slave is a terminal like any other; its driver is the master's file: what the slave's
+// programs write waits in `out` for the master to read, and what the master writes goes through the
+// slave's line discipline at once. The master has no terminal of its own: terminal ioctls on it are
+// about the slave.
 //
-// Lock: the slave's t->lock guards all of a pair. Lifetime: slave files, sessions and the master count the slave; the number
-// is free again when all have gone. The master's end hangs the slave up and removes its name.
+// Lock: the slave's t->lock guards all of a pair. Lifetime: slave files, sessions and the master
+// count the slave; the number is free again when all have gone. The master's end hangs the slave up
+// and removes its name.
 #include "abi/linux/fcntl.h"
 #include "abi/linux/ioctl.h"
 #include "base/bitmap.h"
@@ -24,10 +26,10 @@ constexpr u32 MAJOR_PTMX = 5, MINOR_PTMX = 2;
 struct pty {
 	struct tty tty;
 	struct dentry *name; // in devpts; the master's
-	bool locked;	// until unlockpt(3)
-	bool packet;	// TIOCPKT
-	bool was_opened; // the slave, since the pair was made
-	u8 status;	// enum tty_packet bits to report
+	bool locked;	     // until unlockpt(3)
+	bool packet;	     // TIOCPKT
+	bool was_opened;     // the slave, since the pair was made
+	u8 status;	     // enum tty_packet bits to report
 	struct wait_queue master_read;
 	struct ring out;
 	u8 out_bytes[OUT_RING_BYTES];
@@ -72,7 +74,8 @@ static void pty_discard(struct tty *t)
 static void pty_flushed(struct tty *t, u8 bits)
 {
 	struct pty *p = pty_of(t);
-	static const u8 pairs[][2] = { { TIOCPKT_STOP, TIOCPKT_START }, { TIOCPKT_NOSTOP, TIOCPKT_DOSTOP } };
+	static const u8 pairs[][2] = {{TIOCPKT_STOP, TIOCPKT_START},
+				      {TIOCPKT_NOSTOP, TIOCPKT_DOSTOP}};
 
 	if (!p->packet)
 		return;
@@ -126,12 +129,14 @@ static int slave_open(struct inode *inode, struct file *f)
 	mutex_unlock(&table_lock);
 	if (!p)
 		return -ENXIO;
-	int r = load_once(&p->locked) || !load_once(&p->name) ? -EIO : tty_file_open(&p->tty, f, !(f->flags & O_NOCTTY), true);
+	int r = load_once(&p->locked) || !load_once(&p->name)
+			? -EIO
+			: tty_file_open(&p->tty, f, !(f->flags & O_NOCTTY), true);
 	tty_put(&p->tty);
 	return r;
 }
 
-static const struct file_ops slave_ops = { .open = slave_open };
+static const struct file_ops slave_ops = {.open = slave_open};
 
 // ---------------------------------------------------------------- the master's file
 
@@ -158,7 +163,8 @@ static ssize_t master_take(struct pty *p, struct io *io)
 	}
 	while (io->left) {
 		u32 head = p->out.head, at = head & p->out.mask;
-		size_t n = min(min(ring_used(&p->out), p->out.mask + 1 - at), (u32)min(io->left, (size_t)OUT_RING_BYTES));
+		size_t n = min(min(ring_used(&p->out), p->out.mask + 1 - at),
+			       (u32)min(io->left, (size_t)OUT_RING_BYTES));
 		if (!n)
 			break;
 		size_t moved = io_copy_to(io, p->out.buf + at, n);
@@ -207,7 +213,8 @@ static bool slave_has_room(const struct tty *t)
 	       ((t->termios.t.lflag & ICANON) && load_once(&t->canon_head) == load_once(&t->tail));
 }
 
-// All of a chunk goes in, or the wait for room ends the call. Bytes that went in; *err is why not all did.
+// All of a chunk goes in, or the wait for room ends the call. Bytes that went in; *err is why not
+// all did.
 static size_t master_put(struct tty *t, const u8 *bytes, size_t len, bool nonblock, int *err)
 {
 	size_t done = 0;
@@ -218,7 +225,8 @@ static size_t master_put(struct tty *t, const u8 *bytes, size_t len, bool nonblo
 		mutex_unlock(&t->lock);
 		if (done == len)
 			return done;
-		*err = nonblock ? -EAGAIN : wait_event_interruptible(&t->read_room, slave_has_room(t));
+		*err = nonblock ? -EAGAIN
+				: wait_event_interruptible(&t->read_room, slave_has_room(t));
 		if (*err)
 			return done;
 	}
@@ -313,7 +321,11 @@ static long master_ioctl(struct file *f, u32 cmd, u64 arg)
 	case FIONREAD:
 		return put_user((s32)ring_used(&p->out), user_ptr(s32, arg));
 	case TCFLSH: // the master's input is the slave's output
-		return tty_ioctl(&p->tty, f, cmd, arg == TCIFLUSH ? TCOFLUSH : arg == TCOFLUSH ? TCIFLUSH : arg, true);
+		return tty_ioctl(&p->tty, f, cmd,
+				 arg == TCIFLUSH   ? TCOFLUSH
+				 : arg == TCOFLUSH ? TCIFLUSH
+						   : arg,
+				 true);
 	default:
 		return tty_ioctl(&p->tty, f, cmd, arg, true);
 	}
@@ -379,7 +391,7 @@ static int ptmx_open(struct inode *inode, struct file *f)
 	return 0;
 }
 
-const struct file_ops ptmx_ops = { .open = ptmx_open };
+const struct file_ops ptmx_ops = {.open = ptmx_open};
 
 static void pty_start(void)
 {

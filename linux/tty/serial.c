@@ -29,7 +29,8 @@ static void port_space(void *ctx)
 	tty_write_space(ctx);
 }
 
-static const struct serial_ops port_ops = { .receive = port_receive, .line_break = port_break, .space = port_space };
+static const struct serial_ops port_ops = {
+	.receive = port_receive, .line_break = port_break, .space = port_space};
 
 // ---- to the port ----
 
@@ -65,13 +66,16 @@ static void serial_tty_set_termios(struct tty *t)
 		.baud = t->termios.ospeed,
 		.bits = (u8)(5 + ((c & CSIZE) >> 4)),
 		.stop = c & CSTOPB ? 2 : 1,
-		.parity = !(c & PARENB) ? SERIAL_PARITY_NONE : c & PARODD ? SERIAL_PARITY_ODD : SERIAL_PARITY_EVEN,
+		.parity = !(c & PARENB) ? SERIAL_PARITY_NONE
+			  : c & PARODD	? SERIAL_PARITY_ODD
+					: SERIAL_PARITY_EVEN,
 	};
 
 	if (!line.baud) // B0 hangs up; the port keeps its speed
 		return;
 	if (serial_set_line(t->data, &line)) {
-		serial_get_line(t->data, &line); // the device cannot: say so in what tcgetattr shows
+		serial_get_line(t->data,
+				&line); // the device cannot: say so in what tcgetattr shows
 		t->termios.ospeed = t->termios.ispeed = line.baud;
 	}
 }
@@ -83,7 +87,8 @@ static void serial_tty_break(struct tty *t, bool on)
 
 static void serial_tty_release(struct tty *t)
 {
-	panic("terminal of %s was released", serial_port_name(t->data)); // ports hold a reference for good
+	panic("terminal of %s was released",
+	      serial_port_name(t->data)); // ports hold a reference for good
 }
 
 static const struct tty_driver serial_driver = {
@@ -109,7 +114,7 @@ static int serial_tty_open(struct inode *inode, struct file *f)
 	return tty_file_open(serial_ttys[n], f, !(f->flags & O_NOCTTY), true);
 }
 
-static const struct file_ops serial_tty_ops = { .open = serial_tty_open };
+static const struct file_ops serial_tty_ops = {.open = serial_tty_open};
 
 static int serial_tty_add(u32 n, struct serial_port *p)
 {
@@ -121,7 +126,8 @@ static int serial_tty_add(u32 n, struct serial_port *p)
 	tty_init(t, &serial_driver, dev_make(MAJOR_TTY, FIRST_MINOR + n), n);
 	t->data = p;
 	serial_get_line(p, &line);
-	t->termios.t.cflag = (t->termios.t.cflag & ~(u32)(CBAUD | HUPCL)) | (line.baud == 115200 ? B115200 : BOTHER) | CLOCAL;
+	t->termios.t.cflag = (t->termios.t.cflag & ~(u32)(CBAUD | HUPCL)) |
+			     (line.baud == 115200 ? B115200 : BOTHER) | CLOCAL;
 	t->termios.ispeed = t->termios.ospeed = line.baud;
 	int r = serial_port_attach(p, &port_ops, t);
 	if (r) {
@@ -131,7 +137,8 @@ static int serial_tty_add(u32 n, struct serial_port *p)
 	serial_ttys[n] = t;
 	if (p == serial_console_port())
 		tty_console_set(t);
-	return dev_register_char(MAJOR_TTY, FIRST_MINOR + n, serial_port_name(p), 0660, &serial_tty_ops);
+	return dev_register_char(MAJOR_TTY, FIRST_MINOR + n, serial_port_name(p), 0660,
+				 &serial_tty_ops);
 }
 
 static void serial_ttys_start(void)

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
-// tty.c: terminals: their files, and the way of bytes between drivers, the line discipline and programs. Privileged.
+// tty.c: terminals: their files, and the way of bytes between drivers, the line discipline and
+// programs. Privileged.
 //
-// A driver's interrupt puts input into t->raw and queues work; the work (or a reader, or a pty's writer) runs it through the line discipline under
-// t->lock, where echo and signals happen. Output goes through output processing into t->out, at most OUT_BYTES of it, and from there to the
+// A driver's interrupt puts input into t->raw and queues work; the work (or a reader, or a pty's
+// writer) runs it through the line discipline under t->lock, where echo and signals happen. Output
+// goes through output processing into t->out, at most OUT_BYTES of it, and from there to the
 // driver; what the driver has no room for waits there until it calls tty_write_space.
 //
-// Locks: t->lock (a mutex, held while copying from and to programs, never while waiting for a terminal); the tree lock of processes for the
-// link between session and terminal; t->input_lock for the throttle. One write(2) is not mixed with another: writers take turns.
-// Lifetime: files and the session count. A hangup makes the files opened so far dead (t->hangups has grown since); those of /dev/console live on.
+// Locks: t->lock (a mutex, held while copying from and to programs, never while waiting for a
+// terminal); the tree lock of processes for the link between session and terminal; t->input_lock
+// for the throttle. One write(2) is not mixed with another: writers take turns. Lifetime: files and
+// the session count. A hangup makes the files opened so far dead (t->hangups has grown since);
+// those of /dev/console live on.
 #include "base/fmt.h"
 #include "base/string.h"
 #include "core/init.h"
@@ -20,7 +24,7 @@
 #include "linux/syscalls.h"
 #include "linux/tty/tty_priv.h"
 
-constexpr u32 MAJOR_AUX = 5; // /dev/tty is 0, /dev/console 1
+constexpr u32 MAJOR_AUX = 5;   // /dev/tty is 0, /dev/console 1
 constexpr s64 NEVER_DEAD = -1; // file.pos of /dev/console
 constexpr u64 DECISECOND_NS = 100'000'000;
 
@@ -31,14 +35,26 @@ static struct tty *console_tty; // immutable after boot
 static void tty_work(struct work *w);
 
 static const struct linux_termios2 default_termios = {
-	.t = {
-		.iflag = ICRNL | IXON,
-		.oflag = OPOST | ONLCR,
-		.cflag = B38400 | CS8 | CREAD | HUPCL,
-		.lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
-		.cc = { [VINTR] = 3, [VQUIT] = 034, [VERASE] = 0177, [VKILL] = 025, [VEOF] = 4, [VMIN] = 1, [VSTART] = 021, [VSTOP] = 023,
-			[VSUSP] = 032, [VREPRINT] = 022, [VDISCARD] = 017, [VWERASE] = 027, [VLNEXT] = 026 },
-	},
+	.t =
+		{
+			.iflag = ICRNL | IXON,
+			.oflag = OPOST | ONLCR,
+			.cflag = B38400 | CS8 | CREAD | HUPCL,
+			.lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
+			.cc = {[VINTR] = 3,
+			       [VQUIT] = 034,
+			       [VERASE] = 0177,
+			       [VKILL] = 025,
+			       [VEOF] = 4,
+			       [VMIN] = 1,
+			       [VSTART] = 021,
+			       [VSTOP] = 023,
+			       [VSUSP] = 032,
+			       [VREPRINT] = 022,
+			       [VDISCARD] = 017,
+			       [VWERASE] = 027,
+			       [VLNEXT] = 026},
+		},
 	.ispeed = 38400,
 	.ospeed = 38400,
 };
@@ -102,7 +118,8 @@ static void line_break(struct tty *t)
 		line_flush(t);
 		tty_signal(t, SIGINT);
 	} else {
-		(void)line_receive(t, (const u8[]){ 0xff, 0, 0 } + (flags & PARMRK ? 0 : 2), flags & PARMRK ? 3 : 1);
+		(void)line_receive(t, (const u8[]){0xff, 0, 0} + (flags & PARMRK ? 0 : 2),
+				   flags & PARMRK ? 3 : 1);
 	}
 }
 
@@ -153,8 +170,8 @@ static bool read_may_end(const struct tty *t, const struct file *f)
 	return line_ready(t) || tty_file_dead(t, f);
 }
 
-struct read_rules { // of raw mode
-	u32 min;	  // bytes that end the call
+struct read_rules {	      // of raw mode
+	u32 min;	      // bytes that end the call
 	u64 first_ns, gap_ns; // time for the first byte, and between bytes; ~0: for ever
 };
 
@@ -164,10 +181,10 @@ static struct read_rules read_rules(const struct tty *t)
 	u64 time = cc[VTIME] ? cc[VTIME] * DECISECOND_NS : ~0ull;
 
 	if (t->termios.t.lflag & ICANON)
-		return (struct read_rules){ 1, ~0ull, ~0ull };
+		return (struct read_rules){1, ~0ull, ~0ull};
 	if (cc[VMIN])
-		return (struct read_rules){ cc[VMIN], ~0ull, time };
-	return (struct read_rules){ 1, cc[VTIME] ? time : 0, 0 };
+		return (struct read_rules){cc[VMIN], ~0ull, time};
+	return (struct read_rules){1, cc[VTIME] ? time : 0, 0};
 }
 
 static u64 deadline_after(u64 ns)
@@ -175,8 +192,10 @@ static u64 deadline_after(u64 ns)
 	return ns == ~0ull ? ns : clock_monotonic_ns() + ns;
 }
 
-// One look at the input: bytes, 0 for nothing there (*eof: nor will be), or an error. Makes room for what waits.
-static ssize_t read_once(struct tty *t, struct file *f, struct io *io, struct read_rules *rules, bool *eof)
+// One look at the input: bytes, 0 for nothing there (*eof: nor will be), or an error. Makes room
+// for what waits.
+static ssize_t read_once(struct tty *t, struct file *f, struct io *io, struct read_rules *rules,
+			 bool *eof)
 {
 	ssize_t n = 0;
 
@@ -188,7 +207,8 @@ static ssize_t read_once(struct tty *t, struct file *f, struct io *io, struct re
 		*eof = true;
 	} else if (line_ready(t)) {
 		n = line_read(t, io);
-		*eof = n == 0 || (t->termios.t.lflag & ICANON); // a line, perhaps the empty one of VEOF
+		*eof = n == 0 ||
+		       (t->termios.t.lflag & ICANON); // a line, perhaps the empty one of VEOF
 		if (!ring_empty(&t->raw))
 			raw_run(t);
 		wait_queue_wake(&t->read_room, ~0u, POLLOUT | POLLWRNORM);
@@ -223,7 +243,8 @@ static ssize_t tty_read(struct file *f, struct io *io)
 			n = -EAGAIN;
 			break;
 		}
-		n = wait_event_interruptible_until(&t->read_wait, read_may_end(t, f), deadline_after(wait_ns));
+		n = wait_event_interruptible_until(&t->read_wait, read_may_end(t, f),
+						   deadline_after(wait_ns));
 		if (n) {
 			n = n == -ETIMEDOUT ? 0 : n;
 			break;
@@ -251,7 +272,8 @@ static void write_turn_give(struct tty *t)
 
 static bool write_may_go_on(const struct tty *t, const struct file *f)
 {
-	return (load_once(&t->out_start) == load_once(&t->out_end) && !load_once(&t->stopped)) || tty_file_dead(t, f);
+	return (load_once(&t->out_start) == load_once(&t->out_end) && !load_once(&t->stopped)) ||
+	       tty_file_dead(t, f);
 }
 
 // What fits now: bytes, 0: no room, or an error.
@@ -289,7 +311,9 @@ static ssize_t tty_write(struct file *f, struct io *io)
 		done += (size_t)n;
 		if (n)
 			continue;
-		n = io->flags & IO_NONBLOCK ? -EAGAIN : wait_event_interruptible(&t->write_wait, write_may_go_on(t, f));
+		n = io->flags & IO_NONBLOCK
+			    ? -EAGAIN
+			    : wait_event_interruptible(&t->write_wait, write_may_go_on(t, f));
 		if (n)
 			break;
 	}
@@ -340,7 +364,8 @@ int tty_file_open(struct tty *t, struct file *f, bool may_control, bool hangs_up
 	f->ops = &tty_ops;
 	f->mode |= FILE_STREAM;
 	if (may_control && (f->mode & FILE_READ))
-		(void)tty_control(t, false); // it is no error when the session has one, or is not ours to decide for
+		(void)tty_control(t, false); // it is no error when the session has one, or is not
+					     // ours to decide for
 	return 0;
 }
 
@@ -426,8 +451,8 @@ static int console_open(struct inode *inode, struct file *f)
 	return console_tty ? tty_file_open(console_tty, f, false, false) : -ENODEV;
 }
 
-static const struct file_ops current_tty_ops = { .open = current_tty_open };
-static const struct file_ops console_ops = { .open = console_open };
+static const struct file_ops current_tty_ops = {.open = current_tty_open};
+static const struct file_ops console_ops = {.open = console_open};
 
 static void tty_start(void)
 {

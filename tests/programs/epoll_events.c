@@ -16,7 +16,7 @@ static struct epoll_event got[8];
 
 static int watch(int ep, int op, int fd, uint32_t events)
 {
-	struct epoll_event e = { .events = events, .data.fd = fd };
+	struct epoll_event e = {.events = events, .data.fd = fd};
 	return epoll_ctl(ep, op, fd, &e);
 }
 
@@ -80,7 +80,7 @@ static void test_errors(void)
 static void test_nesting(void)
 {
 	int outer = epoll_create1(0), inner = epoll_create1(0), e = eventfd(0, 0);
-	struct pollfd p = { .fd = outer, .events = POLLIN };
+	struct pollfd p = {.fd = outer, .events = POLLIN};
 	uint64_t v = 1;
 
 	CHECK_EQ(watch(inner, EPOLL_CTL_ADD, e, EPOLLIN), 0);
@@ -119,7 +119,7 @@ static void test_lifetimes(void)
 static void test_eventfd(void)
 {
 	int e = eventfd(3, EFD_NONBLOCK), s = eventfd(2, EFD_SEMAPHORE | EFD_NONBLOCK);
-	struct pollfd p = { .fd = e, .events = POLLIN | POLLOUT };
+	struct pollfd p = {.fd = e, .events = POLLIN | POLLOUT};
 	uint64_t v = 0;
 
 	CHECK(poll(&p, 1, 0) == 1 && p.revents == (POLLIN | POLLOUT));
@@ -143,7 +143,7 @@ static void *write_later(void *arg)
 {
 	uint64_t v = 1;
 
-	nanosleep(&(struct timespec){ .tv_nsec = 30000000 }, NULL);
+	nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
 	CHECK(write(*(int *)arg, &v, 8) == 8);
 	return NULL;
 }
@@ -179,7 +179,7 @@ static void test_signals(void)
 	int ep = epoll_create1(0);
 	sigset_t blocked, none;
 
-	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_alarm }, NULL);
+	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL);
 	sigemptyset(&none);
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGALRM);

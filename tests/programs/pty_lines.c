@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Terminals through a pseudo terminal: line editing, echo, raw reads, signals, job control, hangups, sizes.
+// Terminals through a pseudo terminal: line editing, echo, raw reads, signals, job control,
+// hangups, sizes.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
@@ -37,7 +38,7 @@ static void pair_close(void)
 // What the other side sees within a short time.
 static const char *see(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = {.fd = fd, .events = POLLIN};
 	size_t n = 0;
 
 	while (n < sizeof(buf) - 1 && poll(&p, 1, n ? 20 : 500) > 0 && (p.revents & POLLIN)) {
@@ -55,15 +56,15 @@ static void type(const char *text)
 	CHECK(write(master, text, strlen(text)) == (ssize_t)strlen(text));
 }
 
-#define CHECK_SEE(fd, text)                                                   \
-	do {                                                                  \
-		const char *seen = see(fd);                                   \
-		if (strcmp(seen, text)) {                                     \
-			CHECK(!"seen is not " text);                          \
-			for (const char *c = seen; *c; c++)                   \
-				printf(*c < ' ' ? "\\%03o" : "%c", *c);       \
-			printf("\n");                                         \
-		}                                                             \
+#define CHECK_SEE(fd, text)                                             \
+	do {                                                            \
+		const char *seen = see(fd);                             \
+		if (strcmp(seen, text)) {                               \
+			CHECK(!"seen is not " text);                    \
+			for (const char *c = seen; *c; c++)             \
+				printf(*c < ' ' ? "\\%03o" : "%c", *c); \
+			printf("\n");                                   \
+		}                                                       \
 	} while (0)
 
 static void test_editing(void)
@@ -125,7 +126,7 @@ static void test_raw(void)
 	t.c_cc[VMIN] = 4;
 	t.c_cc[VTIME] = 0;
 	CHECK(tcsetattr(slave, TCSAFLUSH, &t) == 0);
-	struct pollfd p = { .fd = slave, .events = POLLIN };
+	struct pollfd p = {.fd = slave, .events = POLLIN};
 	type("abc");
 	CHECK(poll(&p, 1, 20) == 0);
 	type("d");
@@ -139,16 +140,17 @@ static void test_raw(void)
 
 static void test_flow_and_size(void)
 {
-	struct winsize w = { 50, 132, 0, 0 }, got;
+	struct winsize w = {50, 132, 0, 0}, got;
 
 	pair_open();
 	fcntl(slave, F_SETFL, O_NONBLOCK);
 	type("\023");
-	struct pollfd p = { .fd = slave, .events = POLLOUT };
+	struct pollfd p = {.fd = slave, .events = POLLOUT};
 	CHECK(poll(&p, 1, 10) == 0);
 	type("\021");
 	CHECK(poll(&p, 1, 500) == 1);
-	CHECK(ioctl(master, TIOCSWINSZ, &w) == 0 && ioctl(slave, TIOCGWINSZ, &got) == 0 && got.ws_row == 50 && got.ws_col == 132);
+	CHECK(ioctl(master, TIOCSWINSZ, &w) == 0 && ioctl(slave, TIOCGWINSZ, &got) == 0 &&
+	      got.ws_row == 50 && got.ws_col == 132);
 	char c = 'x';
 	CHECK(ioctl(slave, TIOCSTI, &c) == 0 || errno == EIO); // newer systems refuse it
 	pair_close();
@@ -173,11 +175,13 @@ static int in_session(void)
 	if (tty < 0 || tcgetpgrp(tty) != getpgrp() || tcgetsid(slave) != getpid())
 		return 11;
 	for (int i = 1; i < 32; i++)
-		sigaction(i, &(struct sigaction){ .sa_handler = on_signal }, NULL);
+		sigaction(i, &(struct sigaction){.sa_handler = on_signal}, NULL);
 	signal(SIGCHLD, SIG_DFL);
-	if (write(tty, "ready\n", 6) != 6 || read(tty, &c, 1) != -1 || errno != EINTR || last_signal != SIGINT)
+	if (write(tty, "ready\n", 6) != 6 || read(tty, &c, 1) != -1 || errno != EINTR ||
+	    last_signal != SIGINT)
 		return 12;
-	if (write(tty, "again\n", 6) != 6 || read(tty, &c, 1) != -1 || errno != EINTR || last_signal != SIGWINCH)
+	if (write(tty, "again\n", 6) != 6 || read(tty, &c, 1) != -1 || errno != EINTR ||
+	    last_signal != SIGWINCH)
 		return 13;
 	// A child in the background must not read.
 	pid_t pid = fork();
@@ -189,7 +193,8 @@ static int in_session(void)
 	}
 	setpgid(pid, pid);
 	int status;
-	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGTTIN)
+	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status) ||
+	    WSTOPSIG(status) != SIGTTIN)
 		return 14;
 	signal(SIGTTOU, SIG_IGN);
 	if (tcsetpgrp(tty, pid) || kill(-pid, SIGCONT))
@@ -211,7 +216,7 @@ static int in_session(void)
 
 static void test_session(void)
 {
-	struct winsize w = { 10, 20, 0, 0 };
+	struct winsize w = {10, 20, 0, 0};
 	int status;
 
 	pair_open();
@@ -242,7 +247,7 @@ static void test_ends(void)
 	close(slave);
 	CHECK(read(master, buf, sizeof(buf)) == 4);
 	CHECK_ERR(read(master, buf, 1), EIO);
-	struct pollfd p = { .fd = master, .events = POLLIN };
+	struct pollfd p = {.fd = master, .events = POLLIN};
 	CHECK(poll(&p, 1, 0) == 1 && (p.revents & POLLHUP));
 	strcpy(name, ptsname(master));
 	slave = open(name, O_RDWR | O_NOCTTY);

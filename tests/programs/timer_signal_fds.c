@@ -14,21 +14,22 @@
 
 static int ready(int fd, int ms)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = {.fd = fd, .events = POLLIN};
 	return poll(&p, 1, ms);
 }
 
 static void test_timer(void)
 {
-	struct itimerspec once = { .it_value.tv_nsec = 20000000 }, left;
-	struct itimerspec often = { .it_value.tv_nsec = 10000000, .it_interval.tv_nsec = 10000000 };
+	struct itimerspec once = {.it_value.tv_nsec = 20000000}, left;
+	struct itimerspec often = {.it_value.tv_nsec = 10000000, .it_interval.tv_nsec = 10000000};
 	int t = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	uint64_t n;
 
 	CHECK_ERR(read(t, &n, 8), EAGAIN);
 	CHECK_ERR(read(t, &n, 4), EINVAL);
 	CHECK(timerfd_settime(t, 0, &once, NULL) == 0);
-	CHECK(timerfd_gettime(t, &left) == 0 && left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 20000000);
+	CHECK(timerfd_gettime(t, &left) == 0 && left.it_value.tv_nsec > 0 &&
+	      left.it_value.tv_nsec <= 20000000);
 	CHECK_EQ(ready(t, 0), 0);
 	CHECK_EQ(ready(t, 2000), 1);
 	CHECK(read(t, &n, 8) == 8 && n == 1);
@@ -36,10 +37,11 @@ static void test_timer(void)
 	CHECK(timerfd_gettime(t, &left) == 0 && !left.it_value.tv_nsec && !left.it_value.tv_sec);
 	fcntl(t, F_SETFL, 0);
 	CHECK(timerfd_settime(t, 0, &often, NULL) == 0);
-	nanosleep(&(struct timespec){ .tv_nsec = 55000000 }, NULL);
+	nanosleep(&(struct timespec){.tv_nsec = 55000000}, NULL);
 	CHECK(read(t, &n, 8) == 8 && n >= 5);
 	CHECK(read(t, &n, 8) == 8 && n >= 1);
-	CHECK(timerfd_settime(t, 0, &(struct itimerspec){}, &left) == 0 && left.it_interval.tv_nsec == 10000000);
+	CHECK(timerfd_settime(t, 0, &(struct itimerspec){}, &left) == 0 &&
+	      left.it_interval.tv_nsec == 10000000);
 	CHECK_EQ(ready(t, 30), 0);
 	close(t);
 	t = timerfd_create(CLOCK_REALTIME, 0);
@@ -57,7 +59,7 @@ static void test_timer(void)
 static void test_signals(void)
 {
 	struct signalfd_siginfo info[4];
-	struct epoll_event e = { .events = EPOLLIN };
+	struct epoll_event e = {.events = EPOLLIN};
 	sigset_t set;
 	int status;
 
@@ -79,7 +81,8 @@ static void test_signals(void)
 		_exit(5);
 	CHECK_EQ(epoll_wait(ep, &e, 1, 5000), 1);
 	CHECK(read(s, info, sizeof(info)) == sizeof(info[0]));
-	CHECK(info[0].ssi_signo == SIGCHLD && info[0].ssi_pid == (uint32_t)pid && info[0].ssi_status == 5);
+	CHECK(info[0].ssi_signo == SIGCHLD && info[0].ssi_pid == (uint32_t)pid &&
+	      info[0].ssi_status == 5);
 	CHECK(waitpid(pid, &status, 0) == pid);
 	sigdelset(&set, SIGUSR1);
 	CHECK(signalfd(s, &set, 0) == s);

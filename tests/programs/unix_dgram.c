@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// AF_UNIX datagrams and packets: boundaries, truncation, sources, credentials, many messages at once.
+// AF_UNIX datagrams and packets: boundaries, truncation, sources, credentials, many messages at
+// once.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stddef.h>
@@ -13,8 +14,8 @@ static void test_packets(void)
 {
 	int s[2];
 	char buf[8];
-	struct iovec v = { buf, 4 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+	struct iovec v = {buf, 4};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
 
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s) == 0);
 	CHECK(write(s[0], "one", 3) == 3 && write(s[0], "longer", 6) == 6);
@@ -39,7 +40,8 @@ static void test_sources(void)
 {
 	struct sockaddr_un a, b, from;
 	socklen_t alen = name_set(&a, "dgram_a"), blen = name_set(&b, "dgram_b"), n = sizeof(from);
-	int sa = socket(AF_UNIX, SOCK_DGRAM, 0), sb = socket(AF_UNIX, SOCK_DGRAM, 0), sc = socket(AF_UNIX, SOCK_DGRAM, 0);
+	int sa = socket(AF_UNIX, SOCK_DGRAM, 0), sb = socket(AF_UNIX, SOCK_DGRAM, 0),
+	    sc = socket(AF_UNIX, SOCK_DGRAM, 0);
 	char buf[8];
 
 	CHECK(sendto(sa, "x", 1, 0, (void *)&b, blen) == -1 && errno == ECONNREFUSED);
@@ -64,9 +66,12 @@ static void test_credentials(void)
 {
 	int s[2], on = 1;
 	char buf[4], control[128];
-	struct iovec v = { buf, sizeof(buf) };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
-	struct ucred cred = { 0 };
+	struct iovec v = {buf, sizeof(buf)};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
+	struct ucred cred = {0};
 
 	CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, s) == 0);
 	CHECK(setsockopt(s[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0);
@@ -84,17 +89,17 @@ static void test_credentials(void)
 static void test_many(void)
 {
 	int s[2];
-	char out[3][4] = { "a", "bb", "ccc" }, in[3][4];
+	char out[3][4] = {"a", "bb", "ccc"}, in[3][4];
 	struct iovec vo[3], vi[3];
 	struct mmsghdr mo[3], mi[3];
 
 	memset(mo, 0, sizeof(mo));
 	memset(mi, 0, sizeof(mi));
 	for (int i = 0; i < 3; i++) {
-		vo[i] = (struct iovec){ out[i], (size_t)i + 1 };
-		vi[i] = (struct iovec){ in[i], 4 };
-		mo[i].msg_hdr = (struct msghdr){ .msg_iov = &vo[i], .msg_iovlen = 1 };
-		mi[i].msg_hdr = (struct msghdr){ .msg_iov = &vi[i], .msg_iovlen = 1 };
+		vo[i] = (struct iovec){out[i], (size_t)i + 1};
+		vi[i] = (struct iovec){in[i], 4};
+		mo[i].msg_hdr = (struct msghdr){.msg_iov = &vo[i], .msg_iovlen = 1};
+		mi[i].msg_hdr = (struct msghdr){.msg_iov = &vi[i], .msg_iovlen = 1};
 	}
 	CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, s) == 0);
 	CHECK(sendmmsg(s[0], mo, 3, 0) == 3 && mo[2].msg_len == 3);

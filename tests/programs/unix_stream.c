@@ -16,7 +16,7 @@
 
 static short events(int fd, short want)
 {
-	struct pollfd p = { .fd = fd, .events = want };
+	struct pollfd p = {.fd = fd, .events = want};
 	CHECK(poll(&p, 1, 0) >= 0);
 	return p.revents;
 }
@@ -73,7 +73,8 @@ static void test_sigpipe(void)
 	close(s[1]);
 	close(s[0]);
 	CHECK(waitpid(pid, &status, 0) == pid);
-	// The child has closed its s[1] copy, the parent too: the write must have killed it, or come before our close.
+	// The child has closed its s[1] copy, the parent too: the write must have killed it, or
+	// come before our close.
 	CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE) || WIFEXITED(status));
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
 	close(s[1]);
@@ -130,7 +131,9 @@ static socklen_t name_set(struct sockaddr_un *a, const char *name, int abstract)
 static void test_names(int abstract)
 {
 	struct sockaddr_un a, b;
-	socklen_t len = name_set(&a, abstract ? "unix_stream_test" : "/tmp/unix_stream_test", abstract), blen = sizeof(b);
+	socklen_t len = name_set(&a, abstract ? "unix_stream_test" : "/tmp/unix_stream_test",
+				 abstract),
+		  blen = sizeof(b);
 	struct ucred cred;
 	socklen_t clen = sizeof(cred);
 	char c;
@@ -161,7 +164,8 @@ static void test_names(int abstract)
 	CHECK(getpeername(s, (void *)&b, &blen) == 0 && blen == len && !memcmp(&a, &b, len));
 	blen = sizeof(b);
 	CHECK(getsockname(n, (void *)&b, &blen) == 0 && blen == len && !memcmp(&a, &b, len));
-	CHECK(getsockopt(n, SOL_SOCKET, SO_PEERCRED, &cred, &clen) == 0 && cred.pid == getpid() && cred.uid == geteuid());
+	CHECK(getsockopt(n, SOL_SOCKET, SO_PEERCRED, &cred, &clen) == 0 && cred.pid == getpid() &&
+	      cred.uid == geteuid());
 	fcntl(l, F_SETFL, O_NONBLOCK);
 	CHECK(accept(l, NULL, NULL) == -1 && errno == EAGAIN);
 	close(l);
@@ -177,9 +181,12 @@ static void test_names(int abstract)
 
 static int send_fd(int sock, int fd, const char *text)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec v = { (char *)text, strlen(text) };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec v = {(char *)text, strlen(text)};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
 	c->cmsg_level = SOL_SOCKET;
@@ -193,15 +200,19 @@ static void test_rights(void)
 {
 	int s[2], p[2], got = -1;
 	char control[256], buf[32];
-	struct iovec v = { buf, sizeof(buf) };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct iovec v = {buf, sizeof(buf)};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
 
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0 && pipe(p) == 0);
 	CHECK(write(s[0], "ab", 2) == 2);
 	CHECK(send_fd(s[0], p[1], "cd") == 2);
 	CHECK(write(s[0], "ef", 2) == 2);
 	close(p[1]);
-	CHECK(recvmsg(s[1], &m, MSG_CMSG_CLOEXEC) == 4); // bytes before it are glued, those after it are not
+	CHECK(recvmsg(s[1], &m, MSG_CMSG_CLOEXEC) ==
+	      4); // bytes before it are glued, those after it are not
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	CHECK(c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)));
 	if (c)
@@ -224,7 +235,7 @@ static void test_options(void)
 {
 	int s[2], v;
 	socklen_t n = sizeof(v);
-	struct timeval t = { .tv_usec = 30000 };
+	struct timeval t = {.tv_usec = 30000};
 	char c;
 
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s) == 0);

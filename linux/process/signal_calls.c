@@ -111,46 +111,49 @@ SYSCALL(rt_sigprocmask, int how, const u64 __user *uset, u64 __user *uold, size_
 	return uold ? put_user(old, uold) : 0;
 }
 
-static int action_install(int sig, const struct linux_sigaction *new, struct linux_sigaction *old)
+// What becomes ignored is no longer pending, says POSIX.
+static void pending_ignored_drop(struct process *p, int sig)
+{
+	struct task *t;
+	sigpending_remove(&p->pending, sigmask(sig));
+	list_for_each_entry(t, &p->threads, process_link)
+		sigpending_remove(&t->pending, sigmask(sig));
+}
+
+static void action_exchange(int sig, const struct linux_sigaction *new, struct linux_sigaction *old)
 {
 	struct process *p = current_process();
-	struct task *t;
 	spin_lock(&p->lock);
 	bool shared = sighand_lock(p->sighand);
 	struct linux_sigaction *a = &p->sighand->action[sig - 1];
-	*old = *a;
+	if (old)
+		*old = *a;
 	if (new) {
 		*a = *new;
-		// POSIX: what becomes ignored is no longer pending.
-		if (new->handler == SIG_IGN || (new->handler == SIG_DFL && signal_default_ignores(sig))) {
-			sigpending_remove(&p->pending, sigmask(sig));
-			list_for_each_entry(t, &p->threads, process_link)
-				sigpending_remove(&t->pending, sigmask(sig));
-		}
+		if (new->handler == SIG_IGN || (new->handler == SIG_DFL && signal_default_ignores(sig)))
+			pending_ignored_drop(p, sig);
 	}
 	sighand_unlock(p->sighand, shared);
 	spin_unlock(&p->lock);
-	return 0;
 }
 
 SYSCALL(rt_sigaction, int sig, const struct linux_sigaction __user *unew, struct linux_sigaction __user *uold, size_t size)
 {
+	constexpr u32 known = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_EXPOSE_TAGBITS | SA_RESTORER | SA_ONSTACK | SA_RESTART |
+		SA_NODEFER | SA_RESETHAND;
 	struct linux_sigaction new, old;
 	if (size != sizeof(sigset_t))
 		return -EINVAL;
-	if (unew && copy_from_user(&new, unew, sizeof(new)))
-		return -EFAULT;
+	if (unew) {
+		if (copy_from_user(&new, unew, sizeof(new)))
+			return -EFAULT;
+		new.mask &= ~SIGSET_UNBLOCKABLE;
+		new.flags &= known;
+	}
 	if (!signal_valid(sig) || (unew && (sigmask(sig) & SIGSET_UNBLOCKABLE)))
 		return -EINVAL;
-	if (unew) {
-		new.mask &= ~SIGSET_UNBLOCKABLE;
-		new.flags &= SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_EXPOSE_TAGBITS | SA_RESTORER | SA_ONSTACK | SA_RESTART |
-			SA_NODEFER | SA_RESETHAND;
-	}
-	action_install(sig, unew ? &new : nullptr, &old);
-	if (uold && copy_to_user(uold, &old, sizeof(old)))
-		return -EFAULT;
-	return 0;
+	action_exchange(sig, unew ? &new : nullptr, uold ? &old : nullptr);
+	return uold ? copy_to_user(uold, &old, sizeof(old)) : 0;
 }
 
 SYSCALL(rt_sigpending, u64 __user *uset, size_t size)

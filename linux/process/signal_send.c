@@ -186,7 +186,7 @@ int signal_dequeue(sigset_t set, struct siginfo *info)
 
 static bool signal_wakes(struct task *t, int sig)
 {
-	return !(t->blocked & sigmask(sig)) && !t->exiting && (sig == SIGKILL || !(atomic_load(&t->thread.state) & THREAD_STOPPED));
+	return !(t->blocked & sigmask(sig)) && !t->exiting && (sig == SIGKILL || !t->stop_counted);
 }
 
 static struct task *target_find(struct process *p, int sig)

@@ -12,7 +12,6 @@
 struct thread *arch_switch_stack(struct thread *prev, struct thread *next, u64 *save_rsp, u64 rsp);
 extern void thread_trampoline(void);
 void fpu_switch(struct thread *prev, struct thread *next);
-void fpu_state_reset(void);
 
 // What arch_switch_stack pops.
 struct switch_frame {

@@ -6,7 +6,6 @@
 // thread that was elevated when the handler began goes on elevated, and no other becomes so.
 #include "abi/linux/arch/x86_64/sigframe.h"
 #include "base/string.h"
-#include "core/slab.h"
 #include "core/uaccess.h"
 #include "linux/syscalls.h"
 #include "linux/task.h"
@@ -58,21 +57,16 @@ static u64 frame_place(const struct trap_frame *f, const struct task *t, const s
 static int fpu_push(struct thread *t, u64 to)
 {
 	u32 size = fpu_state_size();
-	struct linux_fpx_sw_bytes sw = {
+	struct linux_fpx_sw_bytes *sw = (void *)((u8 *)fpu_state_area(t) + FP_SW_RESERVED_OFFSET);
+	*sw = (struct linux_fpx_sw_bytes){
 		.magic1 = FP_XSTATE_MAGIC1,
 		.extended_size = size + 4,
 		.xfeatures = fpu_features(),
 		.xstate_size = size,
 	};
-	// Preemption stays on: a switch saves the same registers to the same place.
-	fpu_state_save(t);
-	u8 *area = fpu_state_area(t);
-	if (copy_to_user(user_ptr(void, to), area, FP_SW_RESERVED_OFFSET) ||
-	    copy_to_user(user_ptr(void, to + FP_SW_RESERVED_OFFSET), &sw, sizeof(sw)) ||
-	    copy_to_user(user_ptr(void, to + 512), area + 512, size - 512) ||
-	    put_user(FP_XSTATE_MAGIC2, user_ptr(u32, to + size)))
+	if (fpu_state_store_user(user_ptr(void, to)))
 		return -EFAULT;
-	return 0;
+	return put_user(FP_XSTATE_MAGIC2, user_ptr(u32, to + size));
 }
 
 static void context_fill(struct linux_ucontext *uc, const struct trap_frame *f, const struct task *t, u64 fpu, sigset_t mask)
@@ -124,27 +118,17 @@ int signal_frame_push(struct trap_frame *f, struct task *t, const struct linux_s
 // The vector state of a frame: an XSAVE image if it says so in a way that makes sense, else the plain FXSAVE part.
 static int fpu_pop(u64 from)
 {
-	struct linux_fpx_sw_bytes sw;
-	static const u8 initial[512] = { 0x7f, 0x03, [24] = 0x80, [25] = 0x1f }; // FCW and MXCSR
-	u32 size = fpu_state_size(), len = 512, magic2;
-	if (!from)
-		return fpu_state_load_checked(initial, sizeof(initial));
-	if (copy_from_user(&sw, user_ptr(void, from + FP_SW_RESERVED_OFFSET), sizeof(sw)))
-		return -EFAULT;
-	if (sw.magic1 == FP_XSTATE_MAGIC1 && sw.xstate_size >= 576 && sw.xstate_size <= size && sw.xstate_size <= sw.extended_size) {
-		if (get_user(magic2, user_ptr(u32, from + sw.xstate_size)))
-			return -EFAULT;
-		if (magic2 == FP_XSTATE_MAGIC2)
-			len = sw.xstate_size;
+	u32 size = fpu_state_size(), magic1, magic2, xstate_size;
+	if (!from) {
+		fpu_state_reset();
+		return 0;
 	}
-	u8 *buf = kmalloc(len);
-	if (!buf)
-		return -ENOMEM;
-	int r = copy_from_user(buf, user_ptr(void, from), len);
-	if (!r)
-		r = fpu_state_load_checked(buf, len);
-	kfree(buf);
-	return r;
+	if (get_user(magic1, user_ptr(u32, from + FP_SW_RESERVED_OFFSET + offsetof(struct linux_fpx_sw_bytes, magic1))) ||
+	    get_user(xstate_size, user_ptr(u32, from + FP_SW_RESERVED_OFFSET + offsetof(struct linux_fpx_sw_bytes, xstate_size))))
+		return -EFAULT;
+	bool extended = magic1 == FP_XSTATE_MAGIC1 && xstate_size == size && !get_user(magic2, user_ptr(u32, from + size)) &&
+			magic2 == FP_XSTATE_MAGIC2;
+	return fpu_state_load_user(user_ptr(void, from), extended ? size : 512);
 }
 
 static void context_restore(struct trap_frame *f, const struct linux_sigcontext *c)

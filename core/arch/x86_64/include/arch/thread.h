@@ -40,10 +40,13 @@ void arch_thread_exec(void); // current: fresh FPU, segment and debug state
 void arch_set_kstack_top(uintptr_t top); // of this CPU's running thread (boot only; arch_switch does it otherwise)
 bool trap_tick_was_program(void);	 // did the interrupt being served come from a program? Interrupts off
 
-// FPU state in the format of signal frames and ptrace: size, copy out (current thread's live registers are saved first), and
-// checked copy in from untrusted bytes (-EINVAL for reserved bits).
-u32 fpu_state_size(void);
-void fpu_state_save(struct thread *t);	      // current: registers -> t->arch.fpu
-void *fpu_state_area(struct thread *t);
-int fpu_state_load_checked(const void *area, u32 len); // into the current thread
-u64 fpu_features(void); // XCR0
+// Vector state in the standard XSAVE format, as signal frames and ptrace show it.
+u32 fpu_state_size(void); // bytes of an image
+u64 fpu_features(void);	  // XCR0
+void fpu_state_save(struct thread *t); // current: registers -> its area
+void *fpu_state_area(struct thread *t); // bytes 464..511 are no hardware's: what is written there stays
+// The current thread's registers to and from a program's memory (64-byte aligned). Loading takes an image of fpu_state_size() bytes or a
+// plain FXSAVE one of 512 and clears what the CPU reserves. 0, -EFAULT, -EINVAL (another length). May sleep.
+int fpu_state_store_user(void __user *to);
+int fpu_state_load_user(const void __user *from, u32 len);
+void fpu_state_reset(void); // current: as at a program's start

@@ -111,10 +111,11 @@ static void set_end(struct poll_set *s)
 	}
 }
 
+constexpr u32 ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; // files that know no waiting
+
 // What of `events` holds for fd now; POLLNVAL for a bad one.
 static __always_inline u32 ask(struct poll_set *s, int fd, u32 events)
 {
-	constexpr u32 always = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; // files that know no waiting
 	struct fdref r = fd_get(fd);
 
 	if (!r.file)
@@ -122,7 +123,7 @@ static __always_inline u32 ask(struct poll_set *s, int fd, u32 events)
 	events |= POLLERR | POLLHUP;
 	struct poll_table *table = s->table.add ? &s->table : nullptr;
 	s->table.events = events;
-	u32 now = likely(r.file->ops->poll) ? r.file->ops->poll(r.file, table) : always;
+	u32 now = likely(r.file->ops->poll) ? r.file->ops->poll(r.file, table) : ALWAYS_READY;
 	fd_put(r);
 	return now & events;
 }
@@ -192,10 +193,36 @@ struct poll_call {
 	u32 n;
 };
 
+// A round that waits for nothing, over a table of descriptors that nobody shares: no file can go away meanwhile.
+static int poll_look(const struct poll_call *c, const struct fd_array *table)
+{
+	int ready = 0;
+
+	for (struct pollfd *p = c->fds, *end = p + c->n; p < end; p++) {
+		u32 now = 0;
+		if (likely(p->fd >= 0)) {
+			struct file *f = likely((u32)p->fd < table->size) ? table->files[(u32)p->fd] : nullptr;
+			if (unlikely(!f || (f->mode & FILE_PATH)))
+				now = POLLNVAL;
+			else if (likely(f->ops->poll))
+				now = f->ops->poll(f, nullptr) & ((u16)p->events | POLLERR | POLLHUP);
+			else
+				now = ALWAYS_READY & (u16)p->events;
+		}
+		p->revents = (s16)now;
+		ready += now != 0;
+	}
+	return ready;
+}
+
 static int poll_round(struct poll_set *s, void *arg)
 {
 	const struct poll_call *c = arg;
+	const struct fd_table *mine = current_task()->files;
 	int ready = 0;
+
+	if (!s->table.add && refcount_read(&mine->refs) == 1)
+		return poll_look(c, mine->table);
 
 	for (struct pollfd *p = c->fds, *end = p + c->n; p < end; p++) {
 		u32 now = p->fd < 0 ? 0 : ask(s, p->fd, (u16)p->events);

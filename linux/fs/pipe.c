@@ -295,14 +295,9 @@ static ssize_t pipe_write(struct file *f, struct io *io)
 
 // ---- poll, ioctl, sizes ----
 
-static u32 pipe_poll(struct file *f, struct poll_table *table)
+static __always_inline u32 pipe_events(const struct file *f, const struct pipe *p)
 {
-	struct pipe *p = f->private_data;
 	u32 ev = 0;
-	if (f->mode & FILE_READ)
-		poll_wait(f, &p->read_wait, table);
-	if (f->mode & FILE_WRITE)
-		poll_wait(f, &p->write_wait, table);
 	if (f->mode & FILE_READ) {
 		if (!pipe_empty(p))
 			ev |= POLLIN | POLLRDNORM;
@@ -317,6 +312,22 @@ static u32 pipe_poll(struct file *f, struct poll_table *table)
 			ev |= POLLERR;
 	}
 	return ev;
+}
+
+static __noinline void pipe_poll_wait(struct file *f, struct pipe *p, struct poll_table *table)
+{
+	if (f->mode & FILE_READ)
+		poll_wait(f, &p->read_wait, table);
+	if (f->mode & FILE_WRITE)
+		poll_wait(f, &p->write_wait, table);
+}
+
+static u32 pipe_poll(struct file *f, struct poll_table *table)
+{
+	struct pipe *p = f->private_data;
+	if (table)
+		pipe_poll_wait(f, p, table);
+	return pipe_events(f, p);
 }
 
 static long pipe_ioctl(struct file *f, u32 cmd, u64 arg)

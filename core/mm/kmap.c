@@ -63,6 +63,7 @@ static pte_t *kernel_entry(u64 addr, u32 level)
 			if (!p)
 				return nullptr;
 			p->flags |= PAGE_TABLE;
+			atomic_inc(&kernel_space.table_pages);
 			pte_store(e, pte_table_supervisor(page_phys(p)));
 		}
 		assert(pte_is_table(*e));

@@ -120,17 +120,10 @@ static void mixed(void *arg)
 		disturber(arg);
 }
 
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
 KTEST(vm, threads_share_a_space)
 {
 	static struct test_threads threads;
 
-	// The stacks of as many threads may need a table of the kernel's, which stays.
-	ASSERT_TRUE(test_threads_run(&threads, 6, nothing, nullptr));
 	u64 before = owned_by_programs();
 
 	common = vm_space_create();

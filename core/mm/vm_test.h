@@ -47,6 +47,7 @@ static inline u64 peek(struct vm_space *s, u64 addr)
 }
 
 // An idle CPU that clears a page has it in hand meanwhile, which looks as if it were in use: the smallest of many readings counts.
+// The kernel's own tables grow now and then (stacks of threads) and stay.
 static inline u64 owned_by_programs(void)
 {
 	u64 least = ~0ull;
@@ -55,7 +56,8 @@ static inline u64 owned_by_programs(void)
 		struct page_stats st;
 
 		page_stats_read(&st);
-		least = min(least, st.owned[OWNER_PROGRAM] + st.owned[OWNER_TABLE]);
+		least = min(least, st.owned[OWNER_PROGRAM] + st.owned[OWNER_TABLE] -
+					   atomic_load(&kernel_space.table_pages));
 	}
 	return least;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Owns syslog(2) and /proc/kmsg: the kernel's log as text with levels and times.
 //
-// Both read from one place, which moves on with every byte: what one reader got, no other gets (/dev/kmsg gives each its own). The log can
-// be written in any context, with any lock held, so it wakes nobody: whoever waits for a record looks again now and then.
+// Both read from one place, which moves on with every byte: what one reader got, no other gets
+// (/dev/kmsg gives each its own). The log can be written in any context, with any lock held, so it
+// wakes nobody: whoever waits for a record looks again now and then.
 #include "abi/linux/poll.h"
 #include "base/fmt.h"
 #include "core/init.h"
@@ -17,10 +18,20 @@
 #include "linux/syscalls.h"
 
 enum {
-	SYSLOG_CLOSE, SYSLOG_OPEN, SYSLOG_READ, SYSLOG_READ_ALL, SYSLOG_READ_CLEAR, SYSLOG_CLEAR, SYSLOG_CONSOLE_OFF, SYSLOG_CONSOLE_ON,
-	SYSLOG_CONSOLE_LEVEL, SYSLOG_SIZE_UNREAD, SYSLOG_SIZE_BUFFER,
+	SYSLOG_CLOSE,
+	SYSLOG_OPEN,
+	SYSLOG_READ,
+	SYSLOG_READ_ALL,
+	SYSLOG_READ_CLEAR,
+	SYSLOG_CLEAR,
+	SYSLOG_CONSOLE_OFF,
+	SYSLOG_CONSOLE_ON,
+	SYSLOG_CONSOLE_LEVEL,
+	SYSLOG_SIZE_UNREAD,
+	SYSLOG_SIZE_BUFFER,
 };
-constexpr size_t LINE_MAX = 1024;		 // a record's text with its header: longer than what the log keeps of one
+constexpr size_t LINE_MAX =
+	1024; // a record's text with its header: longer than what the log keeps of one
 constexpr u64 LOOK_NS = 100'000'000;
 constexpr u32 LOG_BYTES = 256 * KiB; // the ring
 
@@ -54,7 +65,8 @@ INITCALL(3, look_init);
 
 // ---- records as lines ----
 
-// Formats the record at *seq, or the first that is still there: its length with *seq behind it, or -EAGAIN.
+// Formats the record at *seq, or the first that is still there: its length with *seq behind it, or
+// -EAGAIN.
 static ssize_t line_format(u64 *seq, char *line)
 {
 	struct log_record_info info;
@@ -62,8 +74,8 @@ static ssize_t line_format(u64 *seq, char *line)
 	ssize_t n = log_read(seq, &info, text, sizeof(text));
 	if (n < 0)
 		return n;
-	return scnprintf(line, LINE_MAX, "<%u>[%5llu.%06llu] %.*s\n", info.level, info.time_ns / 1000000000, info.time_ns / 1000 % 1000000,
-			 (int)n, text);
+	return scnprintf(line, LINE_MAX, "<%u>[%5llu.%06llu] %.*s\n", info.level,
+			 info.time_ns / 1000000000, info.time_ns / 1000 % 1000000, (int)n, text);
 }
 
 static bool unread(void)
@@ -80,7 +92,8 @@ static ssize_t read_some(char __user *buf, size_t len, char *line)
 		ssize_t n = line_format(&seq, line);
 		if (n < 0)
 			break;
-		if (seq != read_seq + 1) // records were lost meanwhile: the offset belongs to another
+		if (seq !=
+		    read_seq + 1) // records were lost meanwhile: the offset belongs to another
 			read_off = 0;
 		size_t off = min(read_off, (size_t)n), part = min((size_t)n - off, len - done);
 		if (copy_to_user(buf + done, line + off, part))
@@ -150,7 +163,7 @@ static u32 kmsg_poll(struct file *f, struct poll_table *table)
 	return 0;
 }
 
-const struct file_ops proc_kmsg_ops = { .open = kmsg_open, .read = kmsg_read, .poll = kmsg_poll };
+const struct file_ops proc_kmsg_ops = {.open = kmsg_open, .read = kmsg_read, .poll = kmsg_poll};
 
 // ---- syslog(2) ----
 

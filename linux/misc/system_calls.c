@@ -50,7 +50,8 @@ SYSCALL(sysinfo, struct sysinfo __user *out)
 // ---- getrandom ----
 
 enum : u32 { GRND_NONBLOCK = 1, GRND_RANDOM = 2, GRND_INSECURE = 4 };
-constexpr u64 RANDOM_POLL_NS = 50'000'000; // nobody wakes us when there is enough entropy: it takes interrupts, thus time
+constexpr u64 RANDOM_POLL_NS =
+	50'000'000; // nobody wakes us when there is enough entropy: it takes interrupts, thus time
 
 static int random_wait(u32 flags)
 {
@@ -72,7 +73,8 @@ SYSCALL(getrandom, void __user *buf, size_t len, u32 flags)
 {
 	u8 bytes[256];
 	size_t done = 0;
-	if ((flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) || (flags & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
+	if ((flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) ||
+	    (flags & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
 		return -EINVAL;
 	int err = random_wait(flags);
 	if (err)
@@ -122,8 +124,8 @@ SYSCALL(reboot, u32 magic1, u32 magic2, u32 cmd, void __user *arg)
 	(void)arg; // a restart command: no firmware of ours takes one
 	if (!capable(CAP_SYS_BOOT))
 		return -EPERM;
-	if (magic1 != REBOOT_MAGIC1 ||
-	    (magic2 != REBOOT_MAGIC2 && magic2 != REBOOT_MAGIC2A && magic2 != REBOOT_MAGIC2B && magic2 != REBOOT_MAGIC2C))
+	if (magic1 != REBOOT_MAGIC1 || (magic2 != REBOOT_MAGIC2 && magic2 != REBOOT_MAGIC2A &&
+					magic2 != REBOOT_MAGIC2B && magic2 != REBOOT_MAGIC2C))
 		return -EINVAL;
 	switch (cmd) {
 	case REBOOT_CMD_CAD_ON: // there is no Ctrl-Alt-Del to switch on or off

@@ -24,7 +24,8 @@ const char uname_compiler[] = "clang " __clang_version__;
 
 // One short copy under a spinlock: readers are rare, and a name must not be seen half changed.
 static spinlock_t names_lock = SPINLOCK_INIT(LOCK_fs_misc);
-static char names[UTS_NAMES][UTS_LEN] = { [UTS_HOSTNAME] = "(none)", [UTS_DOMAINNAME] = "(none)" }; // names_lock
+static char names[UTS_NAMES][UTS_LEN] = {
+	[UTS_HOSTNAME] = "(none)", [UTS_DOMAINNAME] = "(none)"}; // names_lock
 
 const char *uname_release(void)
 {
@@ -47,7 +48,8 @@ void uts_name_set(enum uts_name which, const char *name, size_t len)
 }
 
 struct utsname {
-	char sysname[UTS_LEN], nodename[UTS_LEN], release[UTS_LEN], version[UTS_LEN], machine[UTS_LEN], domainname[UTS_LEN];
+	char sysname[UTS_LEN], nodename[UTS_LEN], release[UTS_LEN], version[UTS_LEN],
+		machine[UTS_LEN], domainname[UTS_LEN];
 };
 static_assert(sizeof(struct utsname) == 390);
 

@@ -5,8 +5,8 @@
 
 constexpr u32 UTS_LEN = 65; // bytes of one field, NUL included
 
-extern const char uname_sysname[];  // "Linux": what programs ask for
-extern const char uname_version[];  // "#1 SMP ..."
+extern const char uname_sysname[]; // "Linux": what programs ask for
+extern const char uname_version[]; // "#1 SMP ..."
 extern const char uname_compiler[];
 const char *uname_release(void);
 

@@ -42,7 +42,8 @@ static int show_privilege(struct text *t, struct node *n)
 	struct elevate_counts c;
 	(void)n;
 	elevate_counts_read(&c);
-	text_printf(t, "backend %s\nelevations %llu\nrefused %llu\n", elevate_backend_name(), c.elevations, c.refused);
+	text_printf(t, "backend %s\nelevations %llu\nrefused %llu\n", elevate_backend_name(),
+		    c.elevations, c.refused);
 	return 0;
 }
 
@@ -50,8 +51,10 @@ static int show_privilege(struct text *t, struct node *n)
 static int show_memory(struct text *t, struct node *n)
 {
 	static const char *const owners[OWNER_COUNT] = {
-		[OWNER_NONE] = nullptr,	   [OWNER_RESERVED] = "reserved", [OWNER_CORE] = "core",	 [OWNER_TABLE] = "tables",
-		[OWNER_PROGRAM] = "programs", [OWNER_SHARED] = "shared",   [OWNER_SERVICE] = "services",
+		[OWNER_NONE] = nullptr,	      [OWNER_RESERVED] = "reserved",
+		[OWNER_CORE] = "core",	      [OWNER_TABLE] = "tables",
+		[OWNER_PROGRAM] = "programs", [OWNER_SHARED] = "shared",
+		[OWNER_SERVICE] = "services",
 	};
 	struct page_stats s;
 	(void)n;
@@ -67,7 +70,8 @@ static int show_memory(struct text *t, struct node *n)
 static int show_locks(struct text *t, struct node *n)
 {
 	(void)n;
-	text_printf(t, "checker %s\nclasses %u\n", DEBUG_BUILD ? "on" : "off", (u32)LOCK_NCLASSES - 1);
+	text_printf(t, "checker %s\nclasses %u\n", DEBUG_BUILD ? "on" : "off",
+		    (u32)LOCK_NCLASSES - 1);
 	return 0;
 }
 
@@ -79,11 +83,11 @@ static int show_version(struct text *t, struct node *n)
 }
 
 const struct entry proc_halyard_entries[] = {
-	{ "enosys", S_IFREG | 0444, .show = show_enosys },
-	{ "locks", S_IFREG | 0444, .show = show_locks },
-	{ "memory", S_IFREG | 0444, .show = show_memory },
-	{ "privilege", S_IFREG | 0444, .show = show_privilege },
-	{ "syscalls", S_IFREG | 0444, .show = show_syscalls },
-	{ "version", S_IFREG | 0444, .show = show_version },
+	{"enosys", S_IFREG | 0444, .show = show_enosys},
+	{"locks", S_IFREG | 0444, .show = show_locks},
+	{"memory", S_IFREG | 0444, .show = show_memory},
+	{"privilege", S_IFREG | 0444, .show = show_privilege},
+	{"syscalls", S_IFREG | 0444, .show = show_syscalls},
+	{"version", S_IFREG | 0444, .show = show_version},
 	{},
 };

@@ -15,7 +15,8 @@ static inline void memory_sums_read(struct memory_sums *m)
 	*m = (struct memory_sums){
 		.total = s.total,
 		.free = s.free,
-		.available = s.free, // what files in memory hold has no other store: it cannot be dropped
+		.available = s.free, // what files in memory hold has no other store: it cannot be
+				     // dropped
 		.anon = s.owned[OWNER_PROGRAM],
 		.cached = s.owned[OWNER_SHARED],
 		.slab = slab_pages_used(),

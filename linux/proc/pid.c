@@ -74,8 +74,9 @@ static int jump_exe(struct node *n, struct path *out)
 
 // ---- descriptors ----
 
-// Looks at a table under the locks that guard it, without a reference: it could be the last one, and closing files sleeps, while a
-// directory may be locked here. Returns with both locks held, or nullptr.
+// Looks at a table under the locks that guard it, without a reference: it could be the last one,
+// and closing files sleeps, while a directory may be locked here. Returns with both locks held, or
+// nullptr.
 static struct fd_table *files_lock(const struct node *n, struct task **task)
 {
 	*task = node_task(n);
@@ -137,7 +138,8 @@ static bool fd_bind(struct node *n)
 	spin_unlock(&files->lock);
 	files_unlock(n, task);
 	if (S_ISLNK(n->inode.mode))
-		n->inode.mode = S_IFLNK | (mode & FILE_READ ? 0500 : 0) | (mode & FILE_WRITE ? 0300 : 0);
+		n->inode.mode =
+			S_IFLNK | (mode & FILE_READ ? 0500 : 0) | (mode & FILE_WRITE ? 0300 : 0);
 	n->inode.size = 64; // as Linux has it: programs take it for a hint of the text's length
 	return f;
 }
@@ -174,8 +176,10 @@ static int show_fdinfo(struct text *t, struct node *n)
 	struct file *f = node_file(n, &cloexec);
 	if (!f)
 		return -ENOENT;
-	u32 flags = load_once(&f->flags) | (cloexec ? (u32)O_CLOEXEC : 0) | (f->mode & FILE_PATH ? (u32)O_PATH : 0);
-	text_printf(t, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", f->pos, flags, f->path.mnt ? f->path.mnt->id : 0, f->inode->ino);
+	u32 flags = load_once(&f->flags) | (cloexec ? (u32)O_CLOEXEC : 0) |
+		    (f->mode & FILE_PATH ? (u32)O_PATH : 0);
+	text_printf(t, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", f->pos, flags,
+		    f->path.mnt ? f->path.mnt->id : 0, f->inode->ino);
 	if (f->ops->fdinfo) {
 		int len = f->ops->fdinfo(f, more, sizeof(more));
 		if (len > 0)
@@ -185,10 +189,11 @@ static int show_fdinfo(struct text *t, struct node *n)
 	return 0;
 }
 
-static const struct entry fd_entry = { "", S_IFLNK | 0700, ENTRY_PTRACE, .jump = jump_fd };
-static const struct entry fdinfo_entry = { "", S_IFREG | 0444, ENTRY_PTRACE, .show = show_fdinfo };
-static const struct entry_dynamic fds = { .entry = &fd_entry, .next = fd_next, .bind = fd_bind };
-static const struct entry_dynamic fdinfos = { .entry = &fdinfo_entry, .next = fd_next, .bind = fd_bind };
+static const struct entry fd_entry = {"", S_IFLNK | 0700, ENTRY_PTRACE, .jump = jump_fd};
+static const struct entry fdinfo_entry = {"", S_IFREG | 0444, ENTRY_PTRACE, .show = show_fdinfo};
+static const struct entry_dynamic fds = {.entry = &fd_entry, .next = fd_next, .bind = fd_bind};
+static const struct entry_dynamic fdinfos = {
+	.entry = &fdinfo_entry, .next = fd_next, .bind = fd_bind};
 
 // ---- small files ----
 
@@ -229,7 +234,7 @@ static ssize_t store_oom_score_adj(struct node *n, char *data, size_t len)
 	int err = store_parse_u64(data + minus, &value);
 	if (err || value > 1000)
 		return -EINVAL;
-	s16 adj = minus ? (s16)-(s16)value : (s16)value;
+	s16 adj = minus ? (s16) - (s16)value : (s16)value;
 	if (adj < READ_ONCE(n->process->oom_score_adj) && !capable(CAP_SYS_RESOURCE))
 		return -EACCES;
 	WRITE_ONCE(n->process->oom_score_adj, adj);
@@ -244,8 +249,11 @@ static int show_oom_score(struct text *t, struct node *n)
 	s64 points = 0;
 	if (s) {
 		page_stats_read(&st);
-		u64 pages = atomic_load(&s->rss_anon) + atomic_load(&s->rss_file) + atomic_load(&s->table_pages);
-		points = (1000 + (s64)(pages * 1000 / max(st.total, 1ull)) + READ_ONCE(n->process->oom_score_adj)) * 2 / 3;
+		u64 pages = atomic_load(&s->rss_anon) + atomic_load(&s->rss_file) +
+			    atomic_load(&s->table_pages);
+		points = (1000 + (s64)(pages * 1000 / max(st.total, 1ull)) +
+			  READ_ONCE(n->process->oom_score_adj)) *
+			 2 / 3;
 		vm_space_put(s);
 	}
 	text_s64(t, max(points, (s64)0), '\n');
@@ -275,7 +283,9 @@ static int show_timer_slack(struct text *t, struct node *n)
 static int show_wchan(struct text *t, struct node *n)
 {
 	struct task *task = process_may_access(n->process, true) ? node_task(n) : nullptr;
-	const char *why = task && atomic_load(&task->thread.state) != THREAD_RUNNABLE ? READ_ONCE(task->thread.wait_reason) : nullptr;
+	const char *why = task && atomic_load(&task->thread.state) != THREAD_RUNNABLE
+				  ? READ_ONCE(task->thread.wait_reason)
+				  : nullptr;
 	text_puts(t, why ?: "0");
 	if (task)
 		task_put(task);
@@ -324,44 +334,42 @@ static u32 thread_count(struct node *n)
 	return 2 + READ_ONCE(n->process->nthreads);
 }
 
-// What a process and each of its threads have alike.
-#define THREAD_ENTRIES                                                                                                              \
-	{ "auxv", S_IFREG | 0400, ENTRY_PTRACE, .show = pid_show_auxv },                                                           \
-	{ "cgroup", S_IFREG | 0444, .show = show_cgroup },                                                                         \
-	{ "cmdline", S_IFREG | 0444, .show = pid_show_cmdline },                                                                   \
-	{ "comm", S_IFREG | 0644, .show = show_comm, .store = store_comm },                                                        \
-	{ "cwd", S_IFLNK | 0777, ENTRY_PTRACE, .jump = jump_cwd },                                                                 \
-	{ "environ", S_IFREG | 0400, ENTRY_PTRACE, .show = pid_show_environ },                                                     \
-	{ "exe", S_IFLNK | 0777, ENTRY_PTRACE, .jump = jump_exe },                                                                 \
-	{ "fd", S_IFDIR | 0500, ENTRY_PTRACE, .dynamic = &fds },                                                                   \
-	{ "fdinfo", S_IFDIR | 0555, ENTRY_PTRACE, .dynamic = &fdinfos },                                                           \
-	{ "gid_map", S_IFREG | 0444, .show = show_id_map },                                                                        \
-	{ "io", S_IFREG | 0400, ENTRY_PTRACE, .show = pid_show_io },                                                               \
-	{ "limits", S_IFREG | 0444, .show = pid_show_limits },                                                                     \
-	{ "maps", S_IFREG | 0444, ENTRY_PTRACE, .show = pid_show_maps },                                                           \
-	{ "mem", S_IFREG | 0600, .ops = &pid_mem_ops },                                                                            \
-	{ "mountinfo", S_IFREG | 0444, .show = pid_show_mountinfo, .ops = &pid_mounts_ops },                                       \
-	{ "mounts", S_IFREG | 0444, .show = pid_show_mounts, .ops = &pid_mounts_ops },                                             \
-	{ "oom_score", S_IFREG | 0444, .show = show_oom_score },                                                                   \
-	{ "oom_score_adj", S_IFREG | 0644, .show = show_oom_score_adj, .store = store_oom_score_adj },                             \
-	{ "personality", S_IFREG | 0400, ENTRY_PTRACE, .show = show_personality },                                                 \
-	{ "root", S_IFLNK | 0777, ENTRY_PTRACE, .jump = jump_root },                                                               \
-	{ "smaps", S_IFREG | 0444, ENTRY_PTRACE, .show = pid_show_smaps },                                                         \
-	{ "smaps_rollup", S_IFREG | 0444, ENTRY_PTRACE, .show = pid_show_smaps_rollup },                                           \
-	{ "stat", S_IFREG | 0444, .show = pid_show_stat },                                                                         \
-	{ "statm", S_IFREG | 0444, .show = pid_show_statm },                                                                       \
-	{ "status", S_IFREG | 0444, .show = pid_show_status },                                                                     \
-	{ "timerslack_ns", S_IFREG | 0444, ENTRY_PTRACE, .show = show_timer_slack },                                               \
-	{ "uid_map", S_IFREG | 0444, .show = show_id_map },                                                                        \
-	{ "wchan", S_IFREG | 0444, .show = show_wchan }
+static const struct entry thread_entry;
+static const struct entry_dynamic threads = {
+	.entry = &thread_entry, .next = thread_next, .bind = thread_bind};
 
-static const struct entry thread_entries[] = { THREAD_ENTRIES, {} };
-static const struct entry thread_entry = { "", S_IFDIR | 0555, .children = thread_entries };
-static const struct entry_dynamic threads = { .entry = &thread_entry, .next = thread_next, .bind = thread_bind };
-
+// A process's table; its threads' begins with the second row.
 static const struct entry pid_entries[] = {
-	THREAD_ENTRIES,
-	{ "task", S_IFDIR | 0555, .dynamic = &threads, .nlink = thread_count },
+	{"task", S_IFDIR | 0555, .dynamic = &threads, .nlink = thread_count},
+	{"auxv", S_IFREG | 0400, ENTRY_PTRACE, .show = pid_show_auxv},
+	{"cgroup", S_IFREG | 0444, .show = show_cgroup},
+	{"cmdline", S_IFREG | 0444, .show = pid_show_cmdline},
+	{"comm", S_IFREG | 0644, .show = show_comm, .store = store_comm},
+	{"cwd", S_IFLNK | 0777, ENTRY_PTRACE, .jump = jump_cwd},
+	{"environ", S_IFREG | 0400, ENTRY_PTRACE, .show = pid_show_environ},
+	{"exe", S_IFLNK | 0777, ENTRY_PTRACE, .jump = jump_exe},
+	{"fd", S_IFDIR | 0500, ENTRY_PTRACE, .dynamic = &fds},
+	{"fdinfo", S_IFDIR | 0555, ENTRY_PTRACE, .dynamic = &fdinfos},
+	{"gid_map", S_IFREG | 0444, .show = show_id_map},
+	{"io", S_IFREG | 0400, ENTRY_PTRACE, .show = pid_show_io},
+	{"limits", S_IFREG | 0444, .show = pid_show_limits},
+	{"maps", S_IFREG | 0444, ENTRY_PTRACE, .show = pid_show_maps},
+	{"mem", S_IFREG | 0600, .ops = &pid_mem_ops},
+	{"mountinfo", S_IFREG | 0444, .show = pid_show_mountinfo, .ops = &pid_mounts_ops},
+	{"mounts", S_IFREG | 0444, .show = pid_show_mounts, .ops = &pid_mounts_ops},
+	{"oom_score", S_IFREG | 0444, .show = show_oom_score},
+	{"oom_score_adj", S_IFREG | 0644, .show = show_oom_score_adj, .store = store_oom_score_adj},
+	{"personality", S_IFREG | 0400, ENTRY_PTRACE, .show = show_personality},
+	{"root", S_IFLNK | 0777, ENTRY_PTRACE, .jump = jump_root},
+	{"smaps", S_IFREG | 0444, ENTRY_PTRACE, .show = pid_show_smaps},
+	{"smaps_rollup", S_IFREG | 0444, ENTRY_PTRACE, .show = pid_show_smaps_rollup},
+	{"stat", S_IFREG | 0444, .show = pid_show_stat},
+	{"statm", S_IFREG | 0444, .show = pid_show_statm},
+	{"status", S_IFREG | 0444, .show = pid_show_status},
+	{"timerslack_ns", S_IFREG | 0444, ENTRY_PTRACE, .show = show_timer_slack},
+	{"uid_map", S_IFREG | 0444, .show = show_id_map},
+	{"wchan", S_IFREG | 0444, .show = show_wchan},
 	{},
 };
-const struct entry proc_pid_entry = { "", S_IFDIR | 0555, .children = pid_entries };
+static const struct entry thread_entry = {"", S_IFDIR | 0555, .children = pid_entries + 1};
+const struct entry proc_pid_entry = {"", S_IFDIR | 0555, .children = pid_entries};

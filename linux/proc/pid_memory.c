@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what a process's files in /proc show of its memory: areas, usage, strings of the first stack, and the bytes themselves.
+// Owns what a process's files in /proc show of its memory: areas, usage, strings of the first
+// stack, and the bytes themselves.
 #include "base/string.h"
 #include "core/page.h"
 #include "core/slab.h"
@@ -20,7 +21,7 @@ static int names_begin(struct area_names *a)
 	a->buf = kmalloc(PATH_MAX);
 	if (!a->buf)
 		return -ENOMEM;
-	a->root = (struct path){ fs_root_mount, fs_root_mount->root };
+	a->root = (struct path){fs_root_mount, fs_root_mount->root};
 	if (current_is_task() && current_task()->fs)
 		fs_context_get_paths(current_task()->fs, &a->root, nullptr);
 	else
@@ -34,7 +35,8 @@ static void names_end(struct area_names *a)
 	kfree(a->buf);
 }
 
-static const char *area_name(struct area_names *n, const struct vm_space *s, const struct vm_area *a)
+static const char *area_name(struct area_names *n, const struct vm_space *s,
+			     const struct vm_area *a)
 {
 	if (a->file) {
 		char *path = d_path_from(&a->file->path, &n->root, n->buf, PATH_MAX);
@@ -49,7 +51,8 @@ static const char *area_name(struct area_names *n, const struct vm_space *s, con
 	return a->flags & VM_SHARED ? "/dev/zero (deleted)" : nullptr;
 }
 
-static void area_line(struct text *t, struct area_names *n, const struct vm_space *s, const struct vm_area *a)
+static void area_line(struct text *t, struct area_names *n, const struct vm_space *s,
+		      const struct vm_area *a)
 {
 	size_t line = t->len;
 	u64 dev = a->file ? a->file->inode->sb->dev : 0;
@@ -83,7 +86,8 @@ static void usage_lines(struct text *t, const struct vm_usage *u)
 	u64 shared_dirty = min(u->shared, u->dirty), private = u->present - u->shared;
 	u64 private_dirty = u->dirty - shared_dirty;
 	kib_line(t, "Rss:", u->present);
-	text_printf(t, "%-16s%8llu kB\n", "Pss:", (private * 2 + u->shared) * (PAGE_SIZE / 2) / KiB);
+	text_printf(t, "%-16s%8llu kB\n",
+		    "Pss:", (private * 2 + u->shared) * (PAGE_SIZE / 2) / KiB);
 	kib_line(t, "Shared_Clean:", u->shared - shared_dirty);
 	kib_line(t, "Shared_Dirty:", shared_dirty);
 	kib_line(t, "Private_Clean:", private - min(private, private_dirty));
@@ -102,9 +106,10 @@ static void area_flags(struct text *t, const struct vm_area *a)
 		u32 flag;
 		const char *name;
 	} flags[] = {
-		{ VM_SHARED, "sh " }, { VM_GROWSDOWN, "gd " }, { VM_LOCKED, "lo " },   { VM_DONTFORK, "dc " },
-		{ VM_SPECIAL, "de " }, { VM_NORESERVE, "nr " }, { VM_WIPEONFORK, "wf " }, { VM_DONTDUMP, "dd " },
-		{ VM_HUGE, "hg " },    { VM_NOHUGE, "nh " },
+		{VM_SHARED, "sh "},	{VM_GROWSDOWN, "gd "}, {VM_LOCKED, "lo "},
+		{VM_DONTFORK, "dc "},	{VM_SPECIAL, "de "},   {VM_NORESERVE, "nr "},
+		{VM_WIPEONFORK, "wf "}, {VM_DONTDUMP, "dd "},  {VM_HUGE, "hg "},
+		{VM_NOHUGE, "nh "},
 	};
 	text_puts(t, "VmFlags: ");
 	text_puts(t, a->prot & PROT_READ ? "rd " : "");
@@ -121,7 +126,8 @@ static void area_flags(struct text *t, const struct vm_area *a)
 
 // Calls show for each area under the space's lock.
 static int areas_show(struct text *t, struct node *n,
-		      void (*show)(struct text *t, struct area_names *names, struct vm_space *s, struct vm_area *a))
+		      void (*show)(struct text *t, struct area_names *names, struct vm_space *s,
+				   struct vm_area *a))
 {
 	struct area_names names;
 	struct vm_space *s = node_space(n);
@@ -139,12 +145,14 @@ static int areas_show(struct text *t, struct node *n,
 	return err;
 }
 
-static void map_show(struct text *t, struct area_names *names, struct vm_space *s, struct vm_area *a)
+static void map_show(struct text *t, struct area_names *names, struct vm_space *s,
+		     struct vm_area *a)
 {
 	area_line(t, names, s, a);
 }
 
-static void smap_show(struct text *t, struct area_names *names, struct vm_space *s, struct vm_area *a)
+static void smap_show(struct text *t, struct area_names *names, struct vm_space *s,
+		      struct vm_area *a)
 {
 	struct vm_usage u;
 	area_line(t, names, s, a);
@@ -212,7 +220,8 @@ static void append_memory(struct text *t, struct vm_space *s, u64 start, u64 end
 	}
 }
 
-// The arguments; when the program has overwritten their last NUL to show a longer title, the title, which reaches into the environment.
+// The arguments; when the program has overwritten their last NUL to show a longer title, the title,
+// which reaches into the environment.
 int pid_show_cmdline(struct text *t, struct node *n)
 {
 	struct vm_space *s = node_space(n);
@@ -309,6 +318,8 @@ static ssize_t mem_write(struct file *f, struct io *io)
 	return mem_transfer(f, io, true);
 }
 
-const struct file_ops pid_mem_ops = {
-	.open = mem_open, .release = mem_release, .read = mem_read, .write = mem_write, .lseek = text_file_lseek
-};
+const struct file_ops pid_mem_ops = {.open = mem_open,
+				     .release = mem_release,
+				     .read = mem_read,
+				     .write = mem_write,
+				     .lseek = text_file_lseek};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns /proc/PID/mounts and mountinfo: the mount table as a process sees it from its root. A change wakes who polls.
+// Owns /proc/PID/mounts and mountinfo: the mount table as a process sees it from its root. A change
+// wakes who polls.
 #include "abi/linux/mount.h"
 #include "base/string.h"
 #include "core/slab.h"
@@ -21,8 +22,10 @@ static void mount_flags(struct text *t, u32 flags)
 		u32 flag;
 		const char *name;
 	} names[] = {
-		{ MS_NOSUID, ",nosuid" },   { MS_NODEV, ",nodev" },	      { MS_NOEXEC, ",noexec" },	  { MS_NOATIME, ",noatime" },
-		{ MS_NODIRATIME, ",nodiratime" }, { MS_RELATIME, ",relatime" }, { MS_NOSYMFOLLOW, ",nosymfollow" },
+		{MS_NOSUID, ",nosuid"},		  {MS_NODEV, ",nodev"},
+		{MS_NOEXEC, ",noexec"},		  {MS_NOATIME, ",noatime"},
+		{MS_NODIRATIME, ",nodiratime"},	  {MS_RELATIME, ",relatime"},
+		{MS_NOSYMFOLLOW, ",nosymfollow"},
 	};
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
 		if (flags & names[i].flag)
@@ -42,13 +45,14 @@ static bool mount_show(void *ctx, struct mount *m)
 {
 	struct mount_list *l = ctx;
 	struct text *t = l->text;
-	struct path at = { .mnt = m, .dentry = m->root };
+	struct path at = {.mnt = m, .dentry = m->root};
 	size_t line = t->len;
 	u32 flags = load_once(&m->flags);
 	bool sb_ro = load_once(&m->sb->flags) & SB_RDONLY;
 
 	if (l->info) {
-		text_printf(t, "%u %u %u:%u ", m->id, m->parent ? m->parent->id : m->id, dev_major(m->sb->dev), dev_minor(m->sb->dev));
+		text_printf(t, "%u %u %u:%u ", m->id, m->parent ? m->parent->id : m->id,
+			    dev_major(m->sb->dev), dev_minor(m->sb->dev));
 		char *root = dentry_path(m->root, l->buf, PATH_MAX);
 		text_escaped(t, is_err(root) ? "?" : root, blanks);
 		text_putc(t, ' ');
@@ -81,7 +85,7 @@ static bool mount_show(void *ctx, struct mount *m)
 
 static int mounts_show(struct text *t, struct node *n, bool info)
 {
-	struct mount_list l = { .text = t, .info = info };
+	struct mount_list l = {.text = t, .info = info};
 	struct task *task = node_task(n);
 	struct fs_context *fs = task ? task_fs_get(task) : nullptr;
 	if (task)

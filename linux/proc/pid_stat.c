@@ -10,8 +10,8 @@
 
 // What stat and status tell, gathered for a thread or for a process as a whole, zombies included.
 struct snapshot {
-	struct task *task;	 // counted; nullptr: zombie
-	struct vm_space *space;	 // counted; nullptr: none
+	struct task *task;	// counted; nullptr: zombie
+	struct vm_space *space; // counted; nullptr: none
 	struct rusage_sums own, children;
 	char name[16];
 	char state;
@@ -39,7 +39,7 @@ static void task_sums(struct task *t, struct rusage_sums *out)
 static void snapshot_take(struct node *n, struct snapshot *s)
 {
 	struct process *p = n->process;
-	*s = (struct snapshot){ .task = node_task(n), .state = 'Z', .start_ns = p->start_ns };
+	*s = (struct snapshot){.task = node_task(n), .state = 'Z', .start_ns = p->start_ns};
 	if (s->task) {
 		s->space = node_space(n);
 		s->state = task_state_char(s->task);
@@ -99,7 +99,8 @@ static u64 space_rss(struct vm_space *s)
 	return atomic_load(&s->rss_anon) + atomic_load(&s->rss_file);
 }
 
-// Addresses are for those who may look into the process; others see the 1 that Linux puts there for "has memory".
+// Addresses are for those who may look into the process; others see the 1 that Linux puts there for
+// "has memory".
 static void stat_memory(struct text *t, struct process *p, const struct snapshot *s, bool may)
 {
 	struct vm_space *m = s->space;
@@ -109,7 +110,8 @@ static void stat_memory(struct text *t, struct process *p, const struct snapshot
 	text_u64(t, m ? (may ? m->code_start : 1) : 0, ' ');
 	text_u64(t, m ? (may ? m->code_end : 1) : 0, ' ');
 	text_u64(t, m && may ? m->stack_start : 0, ' ');
-	text_puts(t, "0 0 "); // stack and instruction pointer: Linux shows them for threads that are ending only
+	text_puts(t, "0 0 "); // stack and instruction pointer: Linux shows them for threads that
+			      // are ending only
 }
 
 static void stat_signals(struct text *t, struct process *p, const struct snapshot *s)
@@ -138,7 +140,9 @@ int pid_show_stat(struct text *t, struct node *n)
 	text_u64(t, process_pgid(p), ' ');
 	text_u64(t, process_sid(p), ' ');
 	stat_terminal(t, p);
-	text_puts(t, p->did_exec ? "4194304 " : "4194368 "); // flags: PF_RANDOMIZE, and PF_FORKNOEXEC before an exec
+	text_puts(t, p->did_exec
+			     ? "4194304 "
+			     : "4194368 "); // flags: PF_RANDOMIZE, and PF_FORKNOEXEC before an exec
 	stat_times(t, &s);
 	text_s64(t, rt ? -1 - (s64)th->rt_priority : 20 + (th ? th->nice : 0), ' ');
 	text_s64(t, th ? th->nice : 0, ' ');
@@ -147,7 +151,9 @@ int pid_show_stat(struct text *t, struct node *n)
 	text_u64(t, proc_ticks(s.start_ns), ' ');
 	stat_memory(t, p, &s, may);
 	stat_signals(t, p, &s);
-	text_puts(t, s.state == 'S' || s.state == 'D' ? "1 0 0 " : "0 0 0 "); // waits at an address; swapped pages
+	text_puts(t, s.state == 'S' || s.state == 'D'
+			     ? "1 0 0 "
+			     : "0 0 0 "); // waits at an address; swapped pages
 	text_s64(t, n->tid && n->tid != p->pid ? -1 : p->exit_signal, ' ');
 	text_u64(t, th ? READ_ONCE(th->cpu) : 0, ' ');
 	text_u64(t, rt ? th->rt_priority : 0, ' ');
@@ -176,7 +182,10 @@ int pid_show_statm(struct text *t, struct node *n)
 	text_u64(t, READ_ONCE(m->total_pages), ' ');
 	text_u64(t, space_rss(m), ' ');
 	text_u64(t, atomic_load(&m->rss_file), ' ');
-	text_u64(t, (align_up(m->code_end, PAGE_SIZE) - align_down(m->code_start, PAGE_SIZE)) / PAGE_SIZE, ' ');
+	text_u64(t,
+		 (align_up(m->code_end, PAGE_SIZE) - align_down(m->code_start, PAGE_SIZE)) /
+			 PAGE_SIZE,
+		 ' ');
 	text_puts(t, "0 ");
 	text_u64(t, READ_ONCE(m->data_pages) + READ_ONCE(m->stack_pages), ' ');
 	text_puts(t, "0\n");
@@ -188,7 +197,8 @@ int pid_show_statm(struct text *t, struct node *n)
 
 static void status_ids(struct text *t, const struct cred *c)
 {
-	text_printf(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid, c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
+	text_printf(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid,
+		    c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
 }
 
 static void status_groups(struct text *t, const struct cred *c)
@@ -207,7 +217,8 @@ static void status_kib(struct text *t, const char *name, u64 kib)
 static void status_memory(struct text *t, struct vm_space *m)
 {
 	constexpr u64 page_kib = PAGE_SIZE / KiB;
-	u64 text_kib = (align_up(m->code_end, PAGE_SIZE) - align_down(m->code_start, PAGE_SIZE)) / KiB;
+	u64 text_kib =
+		(align_up(m->code_end, PAGE_SIZE) - align_down(m->code_start, PAGE_SIZE)) / KiB;
 	u64 exec_kib = READ_ONCE(m->exec_pages) * page_kib;
 	text_kib = min(text_kib, exec_kib);
 	status_kib(t, "VmSize", READ_ONCE(m->total_pages) * page_kib);
@@ -231,11 +242,14 @@ static void status_set(struct text *t, const char *name, u64 set)
 	text_hex(t, set, 16, '\n');
 }
 
-static void status_signals(struct text *t, struct process *p, struct task *task, const struct cred *c)
+static void status_signals(struct text *t, struct process *p, struct task *task,
+			   const struct cred *c)
 {
 	sigset_t ignored, caught;
 	signal_action_sets(p, &ignored, &caught);
-	text_printf(t, "SigQ:\t%lld/%llu\n", c->user ? (long long)atomic_load(&c->user->sigpending) : 0, process_rlimit(p, RLIMIT_SIGPENDING));
+	text_printf(t, "SigQ:\t%lld/%llu\n",
+		    c->user ? (long long)atomic_load(&c->user->sigpending) : 0,
+		    process_rlimit(p, RLIMIT_SIGPENDING));
 	status_set(t, "SigPnd:\t", READ_ONCE(task->pending.set));
 	status_set(t, "ShdPnd:\t", READ_ONCE(p->pending.set));
 	status_set(t, "SigBlk:\t", READ_ONCE(task->blocked));
@@ -258,8 +272,10 @@ static void status_placement(struct text *t, struct task *task, const struct rus
 	cpumask_t cpus = READ_ONCE(task->thread.affinity) & cpumask_all();
 	text_printf(t, "Cpus_allowed:\t%llx\nCpus_allowed_list:\t", cpus);
 	text_bit_list(t, cpus);
-	text_printf(t, "\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
-		    sums->switches_voluntary, sums->switches_forced);
+	text_printf(
+		t,
+		"\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
+		sums->switches_voluntary, sums->switches_forced);
 }
 
 static const char *state_name(char state)
@@ -302,8 +318,8 @@ int pid_show_status(struct text *t, struct node *n)
 	text_putc(t, '\n');
 	if (s.task)
 		status_umask(t, s.task);
-	text_printf(t, "State:\t%s\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", state_name(s.state), p->pid, n->tid ?: p->pid,
-		    process_ppid(p));
+	text_printf(t, "State:\t%s\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n",
+		    state_name(s.state), p->pid, n->tid ?: p->pid, process_ppid(p));
 	if (c) {
 		status_ids(t, c);
 		text_printf(t, "FDSize:\t%u\n", node_files_size(n));
@@ -312,7 +328,8 @@ int pid_show_status(struct text *t, struct node *n)
 		u32 uid = READ_ONCE(p->exit_uid);
 		text_printf(t, "Uid:\t%u\t%u\t%u\t%u\n", uid, uid, uid, uid);
 	}
-	text_printf(t, "NStgid:\t%u\nNSpid:\t%u\nNSpgid:\t%u\nNSsid:\t%u\n", p->pid, n->tid ?: p->pid, process_pgid(p), process_sid(p));
+	text_printf(t, "NStgid:\t%u\nNSpid:\t%u\nNSpgid:\t%u\nNSsid:\t%u\n", p->pid,
+		    n->tid ?: p->pid, process_pgid(p), process_sid(p));
 	if (s.space)
 		status_memory(t, s.space);
 	text_printf(t, "Threads:\t%u\n", max(s.nthreads, 1u));
@@ -332,8 +349,11 @@ int pid_show_io(struct text *t, struct node *n)
 {
 	struct snapshot s;
 	snapshot_take(n, &s);
-	text_printf(t, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\nread_bytes: %llu\nwrite_bytes: %llu\ncancelled_write_bytes: 0\n",
-		    s.own.rchar, s.own.wchar, s.own.syscr, s.own.syscw, s.own.blocks_in * 512, s.own.blocks_out * 512);
+	text_printf(
+		t,
+		"rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\nread_bytes: %llu\nwrite_bytes: %llu\ncancelled_write_bytes: 0\n",
+		s.own.rchar, s.own.wchar, s.own.syscr, s.own.syscw, s.own.blocks_in * 512,
+		s.own.blocks_out * 512);
 	snapshot_drop(&s);
 	return 0;
 }
@@ -351,22 +371,22 @@ int pid_show_limits(struct text *t, struct node *n)
 	static const struct {
 		const char *name, *unit;
 	} rows[RLIMIT_COUNT] = {
-		[RLIMIT_CPU] = { "Max cpu time", "seconds" },
-		[RLIMIT_FSIZE] = { "Max file size", "bytes" },
-		[RLIMIT_DATA] = { "Max data size", "bytes" },
-		[RLIMIT_STACK] = { "Max stack size", "bytes" },
-		[RLIMIT_CORE] = { "Max core file size", "bytes" },
-		[RLIMIT_RSS] = { "Max resident set", "bytes" },
-		[RLIMIT_NPROC] = { "Max processes", "processes" },
-		[RLIMIT_NOFILE] = { "Max open files", "files" },
-		[RLIMIT_MEMLOCK] = { "Max locked memory", "bytes" },
-		[RLIMIT_AS] = { "Max address space", "bytes" },
-		[RLIMIT_LOCKS] = { "Max file locks", "locks" },
-		[RLIMIT_SIGPENDING] = { "Max pending signals", "signals" },
-		[RLIMIT_MSGQUEUE] = { "Max msgqueue size", "bytes" },
-		[RLIMIT_NICE] = { "Max nice priority", "" },
-		[RLIMIT_RTPRIO] = { "Max realtime priority", "" },
-		[RLIMIT_RTTIME] = { "Max realtime timeout", "us" },
+		[RLIMIT_CPU] = {"Max cpu time", "seconds"},
+		[RLIMIT_FSIZE] = {"Max file size", "bytes"},
+		[RLIMIT_DATA] = {"Max data size", "bytes"},
+		[RLIMIT_STACK] = {"Max stack size", "bytes"},
+		[RLIMIT_CORE] = {"Max core file size", "bytes"},
+		[RLIMIT_RSS] = {"Max resident set", "bytes"},
+		[RLIMIT_NPROC] = {"Max processes", "processes"},
+		[RLIMIT_NOFILE] = {"Max open files", "files"},
+		[RLIMIT_MEMLOCK] = {"Max locked memory", "bytes"},
+		[RLIMIT_AS] = {"Max address space", "bytes"},
+		[RLIMIT_LOCKS] = {"Max file locks", "locks"},
+		[RLIMIT_SIGPENDING] = {"Max pending signals", "signals"},
+		[RLIMIT_MSGQUEUE] = {"Max msgqueue size", "bytes"},
+		[RLIMIT_NICE] = {"Max nice priority", ""},
+		[RLIMIT_RTPRIO] = {"Max realtime priority", ""},
+		[RLIMIT_RTTIME] = {"Max realtime timeout", "us"},
 	};
 	text_printf(t, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
 	for (u32 i = 0; i < RLIMIT_COUNT; i++) {

@@ -27,7 +27,8 @@ int proc_show_version(struct text *t, struct node *n);
 int proc_show_vmstat(struct text *t, struct node *n);
 
 // pid_*.c: files of a process.
-struct task *node_task(const struct node *n); // the thread, or the process's first living one; counted; nullptr: zombie
+struct task *node_task(const struct node *n); // the thread, or the process's first living one;
+					      // counted; nullptr: zombie
 u32 node_files_size(const struct node *n);    // places in the descriptor table
 int pid_show_stat(struct text *t, struct node *n);
 int pid_show_statm(struct text *t, struct node *n);
@@ -46,5 +47,5 @@ int pid_show_mountinfo(struct text *t, struct node *n);
 extern const struct file_ops pid_mounts_ops;
 
 // What the scheduler and page allocator know, in the units of /proc.
-u64 proc_ticks(u64 ns); // clock ticks (USER_HZ)
+u64 proc_ticks(u64 ns);				   // clock ticks (USER_HZ)
 struct vm_space *node_space(const struct node *n); // counted; nullptr: none (zombie, exiting)

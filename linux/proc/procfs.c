@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // procfs.c owns the file system type "proc" and its root directory. Privileged.
 //
-// What is shown is true or not shown: a file whose numbers this kernel does not have does not exist, and a field that Linux has and we
-// do not is 0 where the format needs one.
+// What is shown is true or not shown: a file whose numbers this kernel does not have does not
+// exist, and a field that Linux has and we do not is 0 where the format needs one.
 #include "linux/proc/proc.h"
 #include "base/fmt.h"
 #include "core/init.h"
@@ -38,7 +38,8 @@ static bool bind_process(struct node *n)
 	return true;
 }
 
-static const struct entry_dynamic processes = { .entry = &proc_pid_entry, .next = next_process, .bind = bind_process };
+static const struct entry_dynamic processes = {
+	.entry = &proc_pid_entry, .next = next_process, .bind = bind_process};
 
 // ---- links to the reader ----
 
@@ -68,28 +69,28 @@ static const char *link_mounts(struct node *n, struct link_buf *buf)
 }
 
 static const struct entry root_entries[] = {
-	{ "cmdline", S_IFREG | 0444, .show = proc_show_cmdline },
-	{ "cpuinfo", S_IFREG | 0444, .show = proc_show_cpuinfo },
-	{ "devices", S_IFREG | 0444, .show = proc_show_devices },
-	{ "diskstats", S_IFREG | 0444, .show = proc_show_diskstats },
-	{ "filesystems", S_IFREG | 0444, .show = proc_show_filesystems },
-	{ "halyard", S_IFDIR | 0555, .children = proc_halyard_entries },
-	{ "interrupts", S_IFREG | 0444, .show = proc_show_interrupts },
-	{ "kmsg", S_IFREG | 0400, .ops = &proc_kmsg_ops },
-	{ "loadavg", S_IFREG | 0444, .show = proc_show_loadavg },
-	{ "meminfo", S_IFREG | 0444, .show = proc_show_meminfo },
-	{ "modules", S_IFREG | 0444, .show = proc_show_modules },
-	{ "mounts", S_IFLNK | 0777, .link = link_mounts },
-	{ "partitions", S_IFREG | 0444, .show = proc_show_partitions },
-	{ "self", S_IFLNK | 0777, .link = link_self },
-	{ "slabinfo", S_IFREG | 0400, .show = proc_show_slabinfo },
-	{ "stat", S_IFREG | 0444, .show = proc_show_stat },
-	{ "swaps", S_IFREG | 0444, .show = proc_show_swaps },
-	{ "sys", S_IFDIR | 0555, .children = proc_sys_entries },
-	{ "thread-self", S_IFLNK | 0777, .link = link_thread_self },
-	{ "uptime", S_IFREG | 0444, .show = proc_show_uptime },
-	{ "version", S_IFREG | 0444, .show = proc_show_version },
-	{ "vmstat", S_IFREG | 0444, .show = proc_show_vmstat },
+	{"cmdline", S_IFREG | 0444, .show = proc_show_cmdline},
+	{"cpuinfo", S_IFREG | 0444, .show = proc_show_cpuinfo},
+	{"devices", S_IFREG | 0444, .show = proc_show_devices},
+	{"diskstats", S_IFREG | 0444, .show = proc_show_diskstats},
+	{"filesystems", S_IFREG | 0444, .show = proc_show_filesystems},
+	{"halyard", S_IFDIR | 0555, .children = proc_halyard_entries},
+	{"interrupts", S_IFREG | 0444, .show = proc_show_interrupts},
+	{"kmsg", S_IFREG | 0400, .ops = &proc_kmsg_ops},
+	{"loadavg", S_IFREG | 0444, .show = proc_show_loadavg},
+	{"meminfo", S_IFREG | 0444, .show = proc_show_meminfo},
+	{"modules", S_IFREG | 0444, .show = proc_show_modules},
+	{"mounts", S_IFLNK | 0777, .link = link_mounts},
+	{"partitions", S_IFREG | 0444, .show = proc_show_partitions},
+	{"self", S_IFLNK | 0777, .link = link_self},
+	{"slabinfo", S_IFREG | 0400, .show = proc_show_slabinfo},
+	{"stat", S_IFREG | 0444, .show = proc_show_stat},
+	{"swaps", S_IFREG | 0444, .show = proc_show_swaps},
+	{"sys", S_IFDIR | 0555, .children = proc_sys_entries},
+	{"thread-self", S_IFLNK | 0777, .link = link_thread_self},
+	{"uptime", S_IFREG | 0444, .show = proc_show_uptime},
+	{"version", S_IFREG | 0444, .show = proc_show_version},
+	{"vmstat", S_IFREG | 0444, .show = proc_show_vmstat},
 	{},
 };
 static u32 root_nlink(struct node *n)
@@ -97,9 +98,11 @@ static u32 root_nlink(struct node *n)
 	return n->inode.nlink + task_count();
 }
 
-static const struct entry root = { "/", S_IFDIR | 0555, .children = root_entries, .dynamic = &processes, .nlink = root_nlink };
+static const struct entry root = {"/", S_IFDIR | 0555, .children = root_entries,
+				  .dynamic = &processes, .nlink = root_nlink};
 
-static int proc_mount(const struct fs_type *type, const char *source, const char *options, u64 flags, struct super_block **out)
+static int proc_mount(const struct fs_type *type, const char *source, const char *options,
+		      u64 flags, struct super_block **out)
 {
 	static struct super_block *the_tree;
 	(void)source;
@@ -108,7 +111,7 @@ static int proc_mount(const struct fs_type *type, const char *source, const char
 	return tree_mount(type, &root, &the_tree, out);
 }
 
-static struct fs_type proc_type = { .name = "proc", .magic = 0x9fa0, .mount = proc_mount };
+static struct fs_type proc_type = {.name = "proc", .magic = 0x9fa0, .mount = proc_mount};
 
 static void proc_init(void)
 {

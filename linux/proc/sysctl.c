@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns /proc/sys: what can be read about limits and names of this kernel, and the few of them that can be changed.
+// Owns /proc/sys: what can be read about limits and names of this kernel, and the few of them that
+// can be changed.
 //
-// A value that stands here is one that the kernel keeps to. What is a constant of this kernel is read-only.
+// A value that stands here is one that the kernel keeps to. What is a constant of this kernel is
+// read-only.
 #include "base/fmt.h"
 #include "base/string.h"
 #include "core/cmdline.h"
@@ -100,7 +102,8 @@ static int show_threads_max(struct text *t, struct node *n)
 	struct page_stats s;
 	(void)n;
 	page_stats_read(&s);
-	text_u64(t, min((u64)pid_max(), s.total / 8), '\n'); // a task's stack and structures take 8 pages
+	text_u64(t, min((u64)pid_max(), s.total / 8),
+		 '\n'); // a task's stack and structures take 8 pages
 	return 0;
 }
 
@@ -206,61 +209,62 @@ static int show_cap_last_cap(struct text *t, struct node *n)
 }
 
 static const struct entry random_entries[] = {
-	{ "boot_id", S_IFREG | 0444, .show = show_boot_id },
-	{ "entropy_avail", S_IFREG | 0444, .show = show_entropy_avail },
-	{ "poolsize", S_IFREG | 0444, .show = show_poolsize },
-	{ "uuid", S_IFREG | 0444, .show = show_uuid },
+	{"boot_id", S_IFREG | 0444, .show = show_boot_id},
+	{"entropy_avail", S_IFREG | 0444, .show = show_entropy_avail},
+	{"poolsize", S_IFREG | 0444, .show = show_poolsize},
+	{"uuid", S_IFREG | 0444, .show = show_uuid},
 	{},
 };
 
 static const struct entry kernel_entries[] = {
-	{ "cap_last_cap", S_IFREG | 0444, .show = show_cap_last_cap },
-	{ "core_pattern", S_IFREG | 0444, .show = show_core_pattern }, // no core dumps
-	{ "domainname", S_IFREG | 0644, .show = show_domainname, .store = store_domainname },
-	{ "hostname", S_IFREG | 0644, .show = show_hostname, .store = store_hostname },
-	{ "ngroups_max", S_IFREG | 0444, .show = show_ngroups_max },
-	{ "osrelease", S_IFREG | 0444, .show = show_osrelease },
-	{ "ostype", S_IFREG | 0444, .show = show_ostype },
-	{ "overflowgid", S_IFREG | 0444, .show = show_overflow_id },
-	{ "overflowuid", S_IFREG | 0444, .show = show_overflow_id },
-	{ "panic", S_IFREG | 0444, .show = show_panic },
-	{ "pid_max", S_IFREG | 0644, .show = show_pid_max, .store = store_pid_max },
-	{ "printk", S_IFREG | 0644, .show = show_printk, .store = store_printk },
-	{ "random", S_IFDIR | 0555, .children = random_entries },
-	{ "randomize_va_space", S_IFREG | 0444, .show = show_2 },
-	{ "tainted", S_IFREG | 0444, .show = show_0 },
-	{ "threads-max", S_IFREG | 0444, .show = show_threads_max },
-	{ "version", S_IFREG | 0444, .show = show_version },
+	{"cap_last_cap", S_IFREG | 0444, .show = show_cap_last_cap},
+	{"core_pattern", S_IFREG | 0444, .show = show_core_pattern}, // no core dumps
+	{"domainname", S_IFREG | 0644, .show = show_domainname, .store = store_domainname},
+	{"hostname", S_IFREG | 0644, .show = show_hostname, .store = store_hostname},
+	{"ngroups_max", S_IFREG | 0444, .show = show_ngroups_max},
+	{"osrelease", S_IFREG | 0444, .show = show_osrelease},
+	{"ostype", S_IFREG | 0444, .show = show_ostype},
+	{"overflowgid", S_IFREG | 0444, .show = show_overflow_id},
+	{"overflowuid", S_IFREG | 0444, .show = show_overflow_id},
+	{"panic", S_IFREG | 0444, .show = show_panic},
+	{"pid_max", S_IFREG | 0644, .show = show_pid_max, .store = store_pid_max},
+	{"printk", S_IFREG | 0644, .show = show_printk, .store = store_printk},
+	{"random", S_IFDIR | 0555, .children = random_entries},
+	{"randomize_va_space", S_IFREG | 0444, .show = show_2},
+	{"tainted", S_IFREG | 0444, .show = show_0},
+	{"threads-max", S_IFREG | 0444, .show = show_threads_max},
+	{"version", S_IFREG | 0444, .show = show_version},
 	{},
 };
 
 static const struct entry vm_entries[] = {
-	{ "max_map_count", S_IFREG | 0444, .show = show_max_map_count },
-	{ "overcommit_memory", S_IFREG | 0444, .show = show_0 }, // a mapping is refused only when memory could never hold it
-	{ "swappiness", S_IFREG | 0444, .show = show_0 },	 // there is no swap
+	{"max_map_count", S_IFREG | 0444, .show = show_max_map_count},
+	{"overcommit_memory", S_IFREG | 0444,
+	 .show = show_0}, // a mapping is refused only when memory could never hold it
+	{"swappiness", S_IFREG | 0444, .show = show_0}, // there is no swap
 	{},
 };
 
 static const struct entry fs_entries[] = {
-	{ "file-max", S_IFREG | 0444, .show = show_file_max },
-	{ "nr_open", S_IFREG | 0444, .show = show_nr_open },
-	{ "pipe-max-size", S_IFREG | 0444, .show = show_pipe_max_size },
+	{"file-max", S_IFREG | 0444, .show = show_file_max},
+	{"nr_open", S_IFREG | 0444, .show = show_nr_open},
+	{"pipe-max-size", S_IFREG | 0444, .show = show_pipe_max_size},
 	{},
 };
 
 static const struct entry net_core_entries[] = {
-	{ "somaxconn", S_IFREG | 0444, .show = show_somaxconn },
+	{"somaxconn", S_IFREG | 0444, .show = show_somaxconn},
 	{},
 };
 static const struct entry net_entries[] = {
-	{ "core", S_IFDIR | 0555, .children = net_core_entries },
+	{"core", S_IFDIR | 0555, .children = net_core_entries},
 	{},
 };
 
 const struct entry proc_sys_entries[] = {
-	{ "fs", S_IFDIR | 0555, .children = fs_entries },
-	{ "kernel", S_IFDIR | 0555, .children = kernel_entries },
-	{ "net", S_IFDIR | 0555, .children = net_entries },
-	{ "vm", S_IFDIR | 0555, .children = vm_entries },
+	{"fs", S_IFDIR | 0555, .children = fs_entries},
+	{"kernel", S_IFDIR | 0555, .children = kernel_entries},
+	{"net", S_IFDIR | 0555, .children = net_entries},
+	{"vm", S_IFDIR | 0555, .children = vm_entries},
 	{},
 };

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// sysfs.c owns the file system type "sysfs": processors, memory node, clock, PCI functions and the kernel's own facts, as a table. Privileged.
+// sysfs.c owns the file system type "sysfs": processors, memory node, clock, PCI functions and the
+// kernel's own facts, as a table. Privileged.
 //
-// It shows what programs look for and what is true here; there is no tree of kernel objects behind it.
+// It shows what programs look for and what is true here; there is no tree of kernel objects behind
+// it.
 #include "linux/proc/sysfs.h"
 #include "base/fmt.h"
 #include "base/string.h"
@@ -80,34 +82,35 @@ static bool cpu_next(const struct node *dir, u64 *id)
 	return *id < smp_ncpus;
 }
 
-// One socket with a core for each CPU: what firmware says about threads and sockets is not looked at.
+// One socket with a core for each CPU: what firmware says about threads and sockets is not looked
+// at.
 static const struct entry topology_entries[] = {
-	{ "core_cpus", S_IFREG | 0444, .show = show_own_map },
-	{ "core_cpus_list", S_IFREG | 0444, .show = show_own_list },
-	{ "core_id", S_IFREG | 0444, .show = show_own_list },
-	{ "core_siblings", S_IFREG | 0444, .show = show_cpu_map },
-	{ "core_siblings_list", S_IFREG | 0444, .show = show_cpu_list },
-	{ "package_cpus", S_IFREG | 0444, .show = show_cpu_map },
-	{ "package_cpus_list", S_IFREG | 0444, .show = show_cpu_list },
-	{ "physical_package_id", S_IFREG | 0444, .show = show_0 },
-	{ "thread_siblings", S_IFREG | 0444, .show = show_own_map },
-	{ "thread_siblings_list", S_IFREG | 0444, .show = show_own_list },
+	{"core_cpus", S_IFREG | 0444, .show = show_own_map},
+	{"core_cpus_list", S_IFREG | 0444, .show = show_own_list},
+	{"core_id", S_IFREG | 0444, .show = show_own_list},
+	{"core_siblings", S_IFREG | 0444, .show = show_cpu_map},
+	{"core_siblings_list", S_IFREG | 0444, .show = show_cpu_list},
+	{"package_cpus", S_IFREG | 0444, .show = show_cpu_map},
+	{"package_cpus_list", S_IFREG | 0444, .show = show_cpu_list},
+	{"physical_package_id", S_IFREG | 0444, .show = show_0},
+	{"thread_siblings", S_IFREG | 0444, .show = show_own_map},
+	{"thread_siblings_list", S_IFREG | 0444, .show = show_own_list},
 	{},
 };
 static const struct entry one_cpu_entries[] = {
-	{ "online", S_IFREG | 0444, .show = show_1 },
-	{ "topology", S_IFDIR | 0555, .children = topology_entries },
+	{"online", S_IFREG | 0444, .show = show_1},
+	{"topology", S_IFDIR | 0555, .children = topology_entries},
 	{},
 };
-static const struct entry one_cpu = { "", S_IFDIR | 0555, .children = one_cpu_entries };
-static const struct entry_dynamic cpus = { .entry = &one_cpu, .prefix = "cpu", .next = cpu_next };
+static const struct entry one_cpu = {"", S_IFDIR | 0555, .children = one_cpu_entries};
+static const struct entry_dynamic cpus = {.entry = &one_cpu, .prefix = "cpu", .next = cpu_next};
 
 static const struct entry cpu_entries[] = {
-	{ "kernel_max", S_IFREG | 0444, .show = show_kernel_max },
-	{ "offline", S_IFREG | 0444, .show = show_offline },
-	{ "online", S_IFREG | 0444, .show = show_cpu_list },
-	{ "possible", S_IFREG | 0444, .show = show_cpu_list },
-	{ "present", S_IFREG | 0444, .show = show_cpu_list },
+	{"kernel_max", S_IFREG | 0444, .show = show_kernel_max},
+	{"offline", S_IFREG | 0444, .show = show_offline},
+	{"online", S_IFREG | 0444, .show = show_cpu_list},
+	{"possible", S_IFREG | 0444, .show = show_cpu_list},
+	{"present", S_IFREG | 0444, .show = show_cpu_list},
 	{},
 };
 
@@ -123,9 +126,10 @@ static int show_node_meminfo(struct text *t, struct node *n)
 		const char *name;
 		u64 pages;
 	} rows[] = {
-		{ "MemTotal:", m.total }, { "MemFree:", m.free },   { "MemUsed:", m.total - m.free }, { "FilePages:", m.cached },
-		{ "AnonPages:", m.anon }, { "Shmem:", m.cached },   { "PageTables:", m.tables },      { "Slab:", m.slab },
-		{ "SReclaimable:", 0 },	  { "SUnreclaim:", m.slab },
+		{"MemTotal:", m.total},	   {"MemFree:", m.free},   {"MemUsed:", m.total - m.free},
+		{"FilePages:", m.cached},  {"AnonPages:", m.anon}, {"Shmem:", m.cached},
+		{"PageTables:", m.tables}, {"Slab:", m.slab},	   {"SReclaimable:", 0},
+		{"SUnreclaim:", m.slab},
 	};
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
 		text_printf(t, "Node 0 %-15s%8llu kB\n", rows[i].name, rows[i].pages * page_kib);
@@ -139,18 +143,18 @@ static int show_distance(struct text *t, struct node *n)
 }
 
 static const struct entry node0_entries[] = {
-	{ "cpulist", S_IFREG | 0444, .show = show_cpu_list },
-	{ "cpumap", S_IFREG | 0444, .show = show_cpu_map },
-	{ "distance", S_IFREG | 0444, .show = show_distance },
-	{ "meminfo", S_IFREG | 0444, .show = show_node_meminfo },
+	{"cpulist", S_IFREG | 0444, .show = show_cpu_list},
+	{"cpumap", S_IFREG | 0444, .show = show_cpu_map},
+	{"distance", S_IFREG | 0444, .show = show_distance},
+	{"meminfo", S_IFREG | 0444, .show = show_node_meminfo},
 	{},
 };
 static const struct entry node_entries[] = {
-	{ "has_cpu", S_IFREG | 0444, .show = show_0 },
-	{ "has_memory", S_IFREG | 0444, .show = show_0 },
-	{ "node0", S_IFDIR | 0555, .children = node0_entries },
-	{ "online", S_IFREG | 0444, .show = show_0 },
-	{ "possible", S_IFREG | 0444, .show = show_0 },
+	{"has_cpu", S_IFREG | 0444, .show = show_0},
+	{"has_memory", S_IFREG | 0444, .show = show_0},
+	{"node0", S_IFDIR | 0555, .children = node0_entries},
+	{"online", S_IFREG | 0444, .show = show_0},
+	{"possible", S_IFREG | 0444, .show = show_0},
 	{},
 };
 
@@ -163,12 +167,12 @@ static int show_clocksource(struct text *t, struct node *n)
 }
 
 static const struct entry clocksource0_entries[] = {
-	{ "available_clocksource", S_IFREG | 0444, .show = show_clocksource },
-	{ "current_clocksource", S_IFREG | 0444, .show = show_clocksource },
+	{"available_clocksource", S_IFREG | 0444, .show = show_clocksource},
+	{"current_clocksource", S_IFREG | 0444, .show = show_clocksource},
 	{},
 };
 static const struct entry clocksource_entries[] = {
-	{ "clocksource0", S_IFDIR | 0555, .children = clocksource0_entries },
+	{"clocksource0", S_IFDIR | 0555, .children = clocksource0_entries},
 	{},
 };
 
@@ -235,20 +239,24 @@ static int show_revision(struct text *t, struct node *n)
 static int show_modalias(struct text *t, struct node *n)
 {
 	const struct pci_device *d = pci_nth(n->id);
-	text_printf(t, "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n", d->vendor, d->device, d->subsystem_vendor, d->subsystem, d->class_code,
-		    d->subclass, d->prog_if);
+	text_printf(t, "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n", d->vendor, d->device,
+		    d->subsystem_vendor, d->subsystem, d->class_code, d->subclass, d->prog_if);
 	return 0;
 }
 
 static int show_uevent(struct text *t, struct node *n)
 {
 	const struct pci_device *d = pci_nth(n->id);
-	text_printf(t, "PCI_CLASS=%X%02X%02X\nPCI_ID=%04X:%04X\nPCI_SUBSYS_ID=%04X:%04X\nPCI_SLOT_NAME=%04x:%02x:%02x.%x\n", d->class_code,
-		    d->subclass, d->prog_if, d->vendor, d->device, d->subsystem_vendor, d->subsystem, d->segment, d->bus, d->slot, d->function);
+	text_printf(
+		t,
+		"PCI_CLASS=%X%02X%02X\nPCI_ID=%04X:%04X\nPCI_SUBSYS_ID=%04X:%04X\nPCI_SLOT_NAME=%04x:%02x:%02x.%x\n",
+		d->class_code, d->subclass, d->prog_if, d->vendor, d->device, d->subsystem_vendor,
+		d->subsystem, d->segment, d->bus, d->slot, d->function);
 	return 0;
 }
 
-// The first 64 bytes of configuration space: the standard header, which has no side effects when read.
+// The first 64 bytes of configuration space: the standard header, which has no side effects when
+// read.
 static int show_config(struct text *t, struct node *n)
 {
 	const struct pci_device *d = pci_nth(n->id);
@@ -260,22 +268,23 @@ static int show_config(struct text *t, struct node *n)
 }
 
 static const struct entry pci_device_entries[] = {
-	{ "class", S_IFREG | 0444, .show = show_class },
-	{ "config", S_IFREG | 0444, .show = show_config },
-	{ "device", S_IFREG | 0444, .show = show_device },
-	{ "modalias", S_IFREG | 0444, .show = show_modalias },
-	{ "revision", S_IFREG | 0444, .show = show_revision },
-	{ "subsystem_device", S_IFREG | 0444, .show = show_subsystem_device },
-	{ "subsystem_vendor", S_IFREG | 0444, .show = show_subsystem_vendor },
-	{ "uevent", S_IFREG | 0444, .show = show_uevent },
-	{ "vendor", S_IFREG | 0444, .show = show_vendor },
+	{"class", S_IFREG | 0444, .show = show_class},
+	{"config", S_IFREG | 0444, .show = show_config},
+	{"device", S_IFREG | 0444, .show = show_device},
+	{"modalias", S_IFREG | 0444, .show = show_modalias},
+	{"revision", S_IFREG | 0444, .show = show_revision},
+	{"subsystem_device", S_IFREG | 0444, .show = show_subsystem_device},
+	{"subsystem_vendor", S_IFREG | 0444, .show = show_subsystem_vendor},
+	{"uevent", S_IFREG | 0444, .show = show_uevent},
+	{"vendor", S_IFREG | 0444, .show = show_vendor},
 	{},
 };
-static const struct entry pci_device_entry = { "", S_IFDIR | 0555, .children = pci_device_entries };
-static const struct entry_dynamic pci_devices = { .entry = &pci_device_entry, .next = pci_child_next, .name = pci_child_name };
+static const struct entry pci_device_entry = {"", S_IFDIR | 0555, .children = pci_device_entries};
+static const struct entry_dynamic pci_devices = {
+	.entry = &pci_device_entry, .next = pci_child_next, .name = pci_child_name};
 
 static const struct entry pci_entries[] = {
-	{ "devices", S_IFDIR | 0555, .dynamic = &pci_devices },
+	{"devices", S_IFDIR | 0555, .dynamic = &pci_devices},
 	{},
 };
 
@@ -302,7 +311,7 @@ static void device_look(void *ctx, bool block, u32 major, u32 minor, const char 
 // The first device whose number is at least dev.
 static bool device_find(u64 dev, struct device_search *s)
 {
-	*s = (struct device_search){ .at = dev };
+	*s = (struct device_search){.at = dev};
 	dev_for_each(device_look, s);
 	return s->found;
 }
@@ -334,21 +343,23 @@ static int show_dev_uevent(struct text *t, struct node *n)
 	struct device_search s;
 	if (!device_find(n->id, &s) || s.dev != n->id)
 		return -ENODEV;
-	text_printf(t, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", dev_major(s.dev), dev_minor(s.dev), s.name);
+	text_printf(t, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", dev_major(s.dev), dev_minor(s.dev),
+		    s.name);
 	return 0;
 }
 
 static const struct entry char_device_entries[] = {
-	{ "dev", S_IFREG | 0444, .show = show_dev },
-	{ "uevent", S_IFREG | 0444, .show = show_dev_uevent },
+	{"dev", S_IFREG | 0444, .show = show_dev},
+	{"uevent", S_IFREG | 0444, .show = show_dev_uevent},
 	{},
 };
-static const struct entry char_device_entry = { "", S_IFDIR | 0555, .children = char_device_entries };
-static const struct entry_dynamic char_devices = { .entry = &char_device_entry, .next = char_next, .name = char_name };
+static const struct entry char_device_entry = {"", S_IFDIR | 0555, .children = char_device_entries};
+static const struct entry_dynamic char_devices = {
+	.entry = &char_device_entry, .next = char_next, .name = char_name};
 
 static const struct entry dev_entries[] = {
-	{ .name = "block", .mode = S_IFDIR | 0555 },
-	{ "char", S_IFDIR | 0555, .dynamic = &char_devices },
+	{.name = "block", .mode = S_IFDIR | 0555},
+	{"char", S_IFDIR | 0555, .dynamic = &char_devices},
 	{},
 };
 
@@ -368,47 +379,48 @@ static int show_hpage_pmd_size(struct text *t, struct node *n)
 }
 
 static const struct entry thp_entries[] = {
-	{ "enabled", S_IFREG | 0444, .show = show_thp_enabled },
-	{ "hpage_pmd_size", S_IFREG | 0444, .show = show_hpage_pmd_size },
+	{"enabled", S_IFREG | 0444, .show = show_thp_enabled},
+	{"hpage_pmd_size", S_IFREG | 0444, .show = show_hpage_pmd_size},
 	{},
 };
 static const struct entry mm_entries[] = {
-	{ "transparent_hugepage", S_IFDIR | 0555, .children = thp_entries },
+	{"transparent_hugepage", S_IFDIR | 0555, .children = thp_entries},
 	{},
 };
 static const struct entry kernel_entries[] = {
-	{ "mm", S_IFDIR | 0555, .children = mm_entries },
+	{"mm", S_IFDIR | 0555, .children = mm_entries},
 	{},
 };
 
 // ---- the tree ----
 
 static const struct entry system_entries[] = {
-	{ "clocksource", S_IFDIR | 0555, .children = clocksource_entries },
-	{ "cpu", S_IFDIR | 0555, .children = cpu_entries, .dynamic = &cpus },
-	{ "node", S_IFDIR | 0555, .children = node_entries },
+	{"clocksource", S_IFDIR | 0555, .children = clocksource_entries},
+	{"cpu", S_IFDIR | 0555, .children = cpu_entries, .dynamic = &cpus},
+	{"node", S_IFDIR | 0555, .children = node_entries},
 	{},
 };
 static const struct entry devices_entries[] = {
-	{ "system", S_IFDIR | 0555, .children = system_entries },
+	{"system", S_IFDIR | 0555, .children = system_entries},
 	{},
 };
 static const struct entry bus_entries[] = {
-	{ "pci", S_IFDIR | 0555, .children = pci_entries },
+	{"pci", S_IFDIR | 0555, .children = pci_entries},
 	{},
 };
 static const struct entry root_entries[] = {
-	{ .name = "block", .mode = S_IFDIR | 0555 },
-	{ "bus", S_IFDIR | 0555, .children = bus_entries },
-	{ .name = "class", .mode = S_IFDIR | 0555 },
-	{ "dev", S_IFDIR | 0555, .children = dev_entries },
-	{ "devices", S_IFDIR | 0555, .children = devices_entries },
-	{ "kernel", S_IFDIR | 0555, .children = kernel_entries },
+	{.name = "block", .mode = S_IFDIR | 0555},
+	{"bus", S_IFDIR | 0555, .children = bus_entries},
+	{.name = "class", .mode = S_IFDIR | 0555},
+	{"dev", S_IFDIR | 0555, .children = dev_entries},
+	{"devices", S_IFDIR | 0555, .children = devices_entries},
+	{"kernel", S_IFDIR | 0555, .children = kernel_entries},
 	{},
 };
-static const struct entry root = { "/", S_IFDIR | 0555, .children = root_entries };
+static const struct entry root = {"/", S_IFDIR | 0555, .children = root_entries};
 
-static int sysfs_mount(const struct fs_type *type, const char *source, const char *options, u64 flags, struct super_block **out)
+static int sysfs_mount(const struct fs_type *type, const char *source, const char *options,
+		       u64 flags, struct super_block **out)
 {
 	static struct super_block *the_tree;
 	(void)source;
@@ -417,4 +429,4 @@ static int sysfs_mount(const struct fs_type *type, const char *source, const cha
 	return tree_mount(type, &root, &the_tree, out);
 }
 
-struct fs_type sysfs_type = { .name = "sysfs", .magic = 0x62656572, .mount = sysfs_mount };
+struct fs_type sysfs_type = {.name = "sysfs", .magic = 0x62656572, .mount = sysfs_mount};

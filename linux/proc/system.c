@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the files of /proc that tell about the machine as a whole: memory, processors, time, devices.
+// Owns the files of /proc that tell about the machine as a whole: memory, processors, time,
+// devices.
 #include "abi/linux/time.h"
 #include "base/string.h"
 #include "core/cmdline.h"
@@ -30,7 +31,8 @@ int proc_show_cmdline(struct text *t, struct node *n)
 int proc_show_version(struct text *t, struct node *n)
 {
 	(void)n;
-	text_printf(t, "%s version %s (halyard@localhost) (%s) %s\n", uname_sysname, uname_release(), uname_compiler, uname_version);
+	text_printf(t, "%s version %s (halyard@localhost) (%s) %s\n", uname_sysname,
+		    uname_release(), uname_compiler, uname_version);
 	return 0;
 }
 
@@ -127,7 +129,8 @@ int proc_show_meminfo(struct text *t, struct node *n)
 	meminfo_line(t, "Buffers:", 0);
 	meminfo_line(t, "Cached:", m.cached);
 	meminfo_line(t, "SwapCached:", 0);
-	meminfo_line(t, "Active:", m.anon + m.cached); // nothing is aged: all is in use, and none of it has a store to go to
+	meminfo_line(t, "Active:", m.anon + m.cached); // nothing is aged: all is in use, and none
+						       // of it has a store to go to
 	meminfo_line(t, "Inactive:", 0);
 	meminfo_line(t, "SwapTotal:", 0);
 	meminfo_line(t, "SwapFree:", 0);
@@ -150,8 +153,12 @@ int proc_show_vmstat(struct text *t, struct node *n)
 	(void)n;
 	memory_sums_read(&m);
 	text_printf(t, "nr_free_pages %llu\n", m.free);
-	text_printf(t, "nr_anon_pages %llu\nnr_file_pages %llu\nnr_dirty 0\nnr_writeback 0\n", m.anon, m.cached);
-	text_printf(t, "nr_slab_reclaimable 0\nnr_slab_unreclaimable %llu\nnr_page_table_pages %llu\nnr_shmem %llu\n", m.slab, m.tables, m.cached);
+	text_printf(t, "nr_anon_pages %llu\nnr_file_pages %llu\nnr_dirty 0\nnr_writeback 0\n",
+		    m.anon, m.cached);
+	text_printf(
+		t,
+		"nr_slab_reclaimable 0\nnr_slab_unreclaimable %llu\nnr_page_table_pages %llu\nnr_shmem %llu\n",
+		m.slab, m.tables, m.cached);
 	text_printf(t, "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n"); // no block device, no swap
 	return 0;
 }
@@ -160,13 +167,18 @@ int proc_show_slabinfo(struct text *t, struct node *n)
 {
 	struct slab_info s;
 	(void)n;
-	text_puts(t, "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> "
-		     "<batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
+	text_puts(
+		t,
+		"slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> "
+		"<batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
 	for (u32 i = 0; slab_info_get(i, &s); i++) {
-		u32 per_page = max((u32)(PAGE_SIZE / s.size), 1u), pages = max((u32)div_round_up(s.size, PAGE_SIZE), 1u);
+		u32 per_page = max((u32)(PAGE_SIZE / s.size), 1u),
+		    pages = max((u32)div_round_up(s.size, PAGE_SIZE), 1u);
 		u64 slabs = s.pages / pages;
-		text_printf(t, "%-17s %6llu %6llu %6u %4u %4u : tunables 0 0 0 : slabdata %6llu %6llu 0\n", s.name, s.in_use, slabs * per_page,
-			    s.size, per_page, pages, slabs, slabs);
+		text_printf(
+			t,
+			"%-17s %6llu %6llu %6u %4u %4u : tunables 0 0 0 : slabdata %6llu %6llu 0\n",
+			s.name, s.in_use, slabs * per_page, s.size, per_page, pages, slabs, slabs);
 	}
 	return 0;
 }
@@ -241,6 +253,7 @@ int proc_show_stat(struct text *t, struct node *n)
 			interrupts += irq.counts[cpu];
 	text_printf(t, "intr %llu\nctxt %llu\nbtime %llu\n", interrupts, sum.switches,
 		    (clock_realtime_ns() - clock_monotonic_ns()) / NSEC_PER_SEC);
-	text_printf(t, "processes %llu\nprocs_running %u\nprocs_blocked 0\n", pid_created(), sched_nr_running());
+	text_printf(t, "processes %llu\nprocs_running %u\nprocs_blocked 0\n", pid_created(),
+		    sched_nr_running());
 	return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A text that grows while it is written: what files of /proc and /sys are generated into. Private to linux/.
+// A text that grows while it is written: what files of /proc and /sys are generated into. Private
+// to linux/.
 #pragma once
 #include "base/compiler.h"
 #include "base/types.h"
@@ -17,7 +18,8 @@ __printf(2, 3) void text_printf(struct text *t, const char *fmt, ...);
 void text_u64(struct text *t, u64 value, char after); // decimal, then one character
 void text_s64(struct text *t, s64 value, char after);
 void text_hex(struct text *t, u64 value, u32 digits, char after); // at least so many digits
-// Appends s with the characters of `special`, backslashes and what cannot be printed as \ooo, as mount tables and maps write names.
+// Appends s with the characters of `special`, backslashes and what cannot be printed as \ooo, as
+// mount tables and maps write names.
 void text_escaped(struct text *t, const char *s, const char *special);
 // "0-2,5" for the bits of a mask; "" for none.
 void text_bit_list(struct text *t, u64 mask);

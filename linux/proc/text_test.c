@@ -22,7 +22,8 @@ KTEST(text, numbers)
 	text_hex(&t, 0, 1, ' ');
 	text_hex(&t, 0x1f, 8, ' ');
 	text_hex(&t, ~0ull, 4, '\n');
-	EXPECT_STREQ(string_of(&t), "0 18446744073709551615 -9223372036854775808 0 0000001f ffffffffffffffff\n");
+	EXPECT_STREQ(string_of(&t),
+		     "0 18446744073709551615 -9223372036854775808 0 0000001f ffffffffffffffff\n");
 	text_free(&t);
 }
 
@@ -43,7 +44,8 @@ KTEST(text, bit_lists)
 		u64 mask;
 		const char *list;
 	} cases[] = {
-		{ 0, "" }, { 1, "0" }, { 3, "0-1" }, { 5, "0,2" }, { 0xf7, "0-2,4-7" }, { 1ull << 63, "63" }, { ~0ull, "0-63" },
+		{0, ""},	   {1, "0"},	       {3, "0-1"},	{5, "0,2"},
+		{0xf7, "0-2,4-7"}, {1ull << 63, "63"}, {~0ull, "0-63"},
 	};
 	struct text t = {};
 	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
-// tree.c owns what procfs and sysfs have in common: nodes made from tables of entries, their directories, and generated texts. Privileged.
+// tree.c owns what procfs and sysfs have in common: nodes made from tables of entries, their
+// directories, and generated texts. Privileged.
 //
-// Nothing exists before somebody looks for it. A lookup finds the entry among the directory's fixed children or asks its dynamic part,
-// and makes a node. Nodes of the fixed tree stay in the directory cache for good: their number is bounded by the tables, and the next
-// walk finds them without any lock. Nodes below processes and other dynamic children go with their last user.
+// Nothing exists before somebody looks for it. A lookup finds the entry among the directory's fixed
+// children or asks its dynamic part, and makes a node. Nodes of the fixed tree stay in the
+// directory cache for good: their number is bounded by the tables, and the next walk finds them
+// without any lock. Nodes below processes and other dynamic children go with their last user.
 //
-// A process's node holds its struct process, not its life: when it has been reaped, revalidation throws the name away, and what is
-// still open answers -ESRCH.
+// A process's node holds its struct process, not its life: when it has been reaped, revalidation
+// throws the name away, and what is still open answers -ESRCH.
 //
-// A text is generated when it is read at position 0 and kept in the open file for the reads that follow, so that a program that
-// reads by pieces sees one moment. Each open file has a lock of its own around that. It is the outermost of all, for making a text
-// may drop the last reference to anything (a process ends while it is looked at), and what then ends takes locks of its own kind.
+// A text is generated when it is read at position 0 and kept in the open file for the reads that
+// follow, so that a program that reads by pieces sees one moment. Each open file has a lock of its
+// own around that. It is the outermost of all, for making a text may drop the last reference to
+// anything (a process ends while it is looked at), and what then ends takes locks of its own kind.
 // So these files go without the lock of the position, which would be outside of it.
 #include "linux/proc/tree.h"
 #include "base/fmt.h"
@@ -21,13 +24,15 @@
 #include "linux/cred.h"
 
 constexpr u32 CHILD_NAME_MAX = 32;
-constexpr u64 FIXED_FIRST = 2;	   // positions of listings: "." and "..", fixed children, then the others from here on
+constexpr u64 FIXED_FIRST =
+	2; // positions of listings: "." and "..", fixed children, then the others from here on
 constexpr u64 DYNAMIC_FIRST = 4096;
 constexpr size_t STORE_MAX = 4096; // bytes of one write
 
 static struct slab_cache node_cache;
 static const struct dentry_ops process_dentry_ops, passing_dentry_ops;
-static const struct inode_ops dir_ops, guarded_dir_ops, file_inode_ops, guarded_file_ops, link_ops, jump_ops;
+static const struct inode_ops dir_ops, guarded_dir_ops, file_inode_ops, guarded_file_ops, link_ops,
+	jump_ops;
 static const struct file_ops dir_file_ops, text_ops;
 
 // ---- nodes ----
@@ -44,7 +49,8 @@ static u64 node_ino(u64 dir_ino, const char *name, u32 len)
 	return (h >> 16) | 2;
 }
 
-// Who owns a process's files: its effective ids, but root when it may not be looked at; its directory shows the ids in any case.
+// Who owns a process's files: its effective ids, but root when it may not be looked at; its
+// directory shows the ids in any case.
 static void process_owner(struct node *n, u32 *uid, u32 *gid)
 {
 	struct task *t = process_any_task(n->process);
@@ -53,9 +59,11 @@ static void process_owner(struct node *n, u32 *uid, u32 *gid)
 		*uid = READ_ONCE(n->process->exit_uid);
 		return;
 	}
-	// No reference to the space: it could be the last one, and its end sleeps, while a directory may be locked here.
+	// No reference to the space: it could be the last one, and its end sleeps, while a
+	// directory may be locked here.
 	spin_lock(&n->process->lock);
-	bool shown = n->inode.mode == (S_IFDIR | 0555) || !t->thread.space || t->thread.space->dumpable;
+	bool shown =
+		n->inode.mode == (S_IFDIR | 0555) || !t->thread.space || t->thread.space->dumpable;
 	spin_unlock(&n->process->lock);
 	if (shown) {
 		const struct cred *c = task_cred_get(t);
@@ -100,7 +108,8 @@ static void node_set_ops(struct node *n)
 }
 
 // A node of e, in dir (nullptr: the root). Takes over nothing.
-static struct node *node_create(struct super_block *sb, const struct node *dir, const struct entry *e, u64 ino)
+static struct node *node_create(struct super_block *sb, const struct node *dir,
+				const struct entry *e, u64 ino)
 {
 	struct node *n = slab_zalloc(&node_cache);
 	if (!n)
@@ -128,14 +137,16 @@ static void tree_free_inode(struct inode *inode)
 
 static void tree_evict(struct inode *inode)
 {
-	// The pointer stays: walks that still see the inode read the process's state, whose memory outlives them too.
+	// The pointer stays: walks that still see the inode read the process's state, whose memory
+	// outlives them too.
 	if (inode_node(inode)->process)
 		process_put(inode_node(inode)->process);
 }
 
 static int tree_statfs(struct super_block *sb, struct statfs_info *out)
 {
-	*out = (struct statfs_info){ .type = sb->magic, .bsize = PAGE_SIZE, .frsize = PAGE_SIZE, .namelen = NAME_MAX };
+	*out = (struct statfs_info){
+		.type = sb->magic, .bsize = PAGE_SIZE, .frsize = PAGE_SIZE, .namelen = NAME_MAX};
 	return 0;
 }
 
@@ -211,8 +222,8 @@ static bool passing_revalidate(struct dentry *d)
 	return false;
 }
 
-static const struct dentry_ops process_dentry_ops = { .revalidate = process_revalidate };
-static const struct dentry_ops passing_dentry_ops = { .revalidate = passing_revalidate };
+static const struct dentry_ops process_dentry_ops = {.revalidate = process_revalidate};
+static const struct dentry_ops passing_dentry_ops = {.revalidate = passing_revalidate};
 
 static int tree_lookup(struct inode *inode, struct dentry *d)
 {
@@ -243,7 +254,8 @@ static int tree_lookup(struct inode *inode, struct dentry *d)
 	}
 	node_set_ops(n);
 	node_refresh_owner(n);
-	bool stays = fixed && (dentry_is_root(d->parent) || (load_once(&d->parent->flags) & DENTRY_PINNED));
+	bool stays = fixed &&
+		     (dentry_is_root(d->parent) || (load_once(&d->parent->flags) & DENTRY_PINNED));
 	if (n->process) {
 		d->ops = fixed || !dir->process ? &process_dentry_ops : &passing_dentry_ops;
 		d->flags |= DENTRY_REVALIDATE;
@@ -278,17 +290,20 @@ static int tree_iterate(struct file *f, struct dir_context *ctx)
 		u32 len = (u32)strlen(e[i].name);
 		if (ctx->pos > (s64)(FIXED_FIRST + i))
 			continue;
-		if (!dir_emit(ctx, e[i].name, len, node_ino(f->inode->ino, e[i].name, len), mode_type(e[i].mode)))
+		if (!dir_emit(ctx, e[i].name, len, node_ino(f->inode->ino, e[i].name, len),
+			      mode_type(e[i].mode)))
 			return 0;
 		ctx->pos = (s64)(FIXED_FIRST + i + 1);
 	}
 	if (!dyn)
 		return 0;
-	for (u64 id = (u64)max(ctx->pos, (s64)DYNAMIC_FIRST) - DYNAMIC_FIRST; dyn->next(dir, &id); id++) {
+	for (u64 id = (u64)max(ctx->pos, (s64)DYNAMIC_FIRST) - DYNAMIC_FIRST; dyn->next(dir, &id);
+	     id++) {
 		child_name(dir, id, name);
 		u32 len = (u32)strlen(name);
 		ctx->pos = (s64)(DYNAMIC_FIRST + id);
-		if (!dir_emit(ctx, name, len, node_ino(f->inode->ino, name, len), mode_type(dyn->entry->mode)))
+		if (!dir_emit(ctx, name, len, node_ino(f->inode->ino, name, len),
+			      mode_type(dyn->entry->mode)))
 			return 0;
 		ctx->pos = (s64)(DYNAMIC_FIRST + id + 1);
 	}
@@ -308,10 +323,12 @@ static int dir_open(struct inode *inode, struct file *f)
 {
 	struct node *n = inode_node(inode);
 	(void)f;
-	return (n->entry->flags & ENTRY_PTRACE) && !process_may_access(n->process, true) ? -EACCES : 0;
+	return (n->entry->flags & ENTRY_PTRACE) && !process_may_access(n->process, true) ? -EACCES
+											 : 0;
 }
 
-static const struct file_ops dir_file_ops = { .open = dir_open, .iterate = tree_iterate, .lseek = dir_lseek };
+static const struct file_ops dir_file_ops = {
+	.open = dir_open, .iterate = tree_iterate, .lseek = dir_lseek};
 
 // ---- attributes ----
 
@@ -336,7 +353,8 @@ static int tree_setattr(struct inode *inode, const struct attr_change *a)
 	return a->mask & (ATTR_MODE | ATTR_UID | ATTR_GID) ? -EPERM : 0;
 }
 
-// What only the owner may touch, whoever that is by now. A process may always look at its own directories.
+// What only the owner may touch, whoever that is by now. A process may always look at its own
+// directories.
 static int owner_permission(struct inode *inode, u32 mask, bool rcu)
 {
 	struct node *n = inode_node(inode);
@@ -346,7 +364,8 @@ static int owner_permission(struct inode *inode, u32 mask, bool rcu)
 		return -ESRCH;
 	node_refresh_owner(n);
 	mask &= MAY_READ | MAY_WRITE | MAY_EXEC;
-	if (S_ISDIR(inode->mode) && !(mask & MAY_WRITE) && current_is_task() && n->process == current_process())
+	if (S_ISDIR(inode->mode) && !(mask & MAY_WRITE) && current_is_task() &&
+	    n->process == current_process())
 		return 0;
 	const struct cred *c = current_cred();
 	u32 shift = c->fsuid == inode->uid ? 6 : cred_in_group(c, inode->gid) ? 3 : 0;
@@ -388,18 +407,21 @@ static int tree_jump_link(struct inode *inode, struct path *out)
 	return n->entry->jump(n, out);
 }
 
-static const struct inode_ops dir_ops = { .lookup = tree_lookup, .getattr = tree_getattr, .setattr = tree_setattr };
-static const struct inode_ops guarded_dir_ops = {
-	.lookup = tree_lookup, .getattr = tree_getattr, .setattr = tree_setattr, .permission = owner_permission
-};
-static const struct inode_ops file_inode_ops = { .getattr = tree_getattr, .setattr = tree_setattr };
+static const struct inode_ops dir_ops = {
+	.lookup = tree_lookup, .getattr = tree_getattr, .setattr = tree_setattr};
+static const struct inode_ops guarded_dir_ops = {.lookup = tree_lookup,
+						 .getattr = tree_getattr,
+						 .setattr = tree_setattr,
+						 .permission = owner_permission};
+static const struct inode_ops file_inode_ops = {.getattr = tree_getattr, .setattr = tree_setattr};
 static const struct inode_ops guarded_file_ops = {
-	.getattr = tree_getattr, .setattr = tree_setattr, .permission = owner_permission
-};
-static const struct inode_ops link_ops = { .get_link = tree_get_link, .getattr = tree_getattr, .setattr = tree_setattr };
-static const struct inode_ops jump_ops = {
-	.get_link = tree_get_link, .jump_link = tree_jump_link, .getattr = tree_getattr, .setattr = tree_setattr
-};
+	.getattr = tree_getattr, .setattr = tree_setattr, .permission = owner_permission};
+static const struct inode_ops link_ops = {
+	.get_link = tree_get_link, .getattr = tree_getattr, .setattr = tree_setattr};
+static const struct inode_ops jump_ops = {.get_link = tree_get_link,
+					  .jump_link = tree_jump_link,
+					  .getattr = tree_getattr,
+					  .setattr = tree_setattr};
 
 // ---- generated texts ----
 
@@ -532,7 +554,8 @@ static struct super_block *super_create(const struct fs_type *type, const struct
 	return sb;
 }
 
-int tree_mount(const struct fs_type *type, const struct entry *root, struct super_block **slot, struct super_block **out)
+int tree_mount(const struct fs_type *type, const struct entry *root, struct super_block **slot,
+	       struct super_block **out)
 {
 	mutex_lock(&slots_lock);
 	if (!*slot)

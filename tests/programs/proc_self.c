@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What /proc tells a process about itself: numbers that it knows from elsewhere must agree. Exit status 1 at the first that does not.
+// What /proc tells a process about itself: numbers that it knows from elsewhere must agree. Exit
+// status 1 at the first that does not.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <elf.h>
@@ -22,12 +23,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(x)                                                                                                          \
-	do {                                                                                                              \
-		if (!(x)) {                                                                                               \
-			printf("FAILED %s:%d: %s (errno %d, %s)\n", __func__, __LINE__, #x, errno, strerror(errno));     \
-			exit(1);                                                                                          \
-		}                                                                                                         \
+#define CHECK(x)                                                                                   \
+	do {                                                                                       \
+		if (!(x)) {                                                                        \
+			printf("FAILED %s:%d: %s (errno %d, %s)\n", __func__, __LINE__, #x, errno, \
+			       strerror(errno));                                                   \
+			exit(1);                                                                   \
+		}                                                                                  \
 	} while (0)
 
 static char text[1 << 16];
@@ -81,10 +83,12 @@ static void check_status(void)
 	raise(SIGUSR1);
 	signal(SIGUSR2, SIG_IGN);
 	slurp("/proc/self/status");
-	CHECK(value("Pid:") == getpid() && value("PPid:") == getppid() && value("Tgid:") == getpid());
+	CHECK(value("Pid:") == getpid() && value("PPid:") == getppid() &&
+	      value("Tgid:") == getpid());
 	CHECK(value("Uid:") == getuid() && value("Gid:") == getgid());
 	CHECK(value("Threads:") == 1 && value("VmRSS:") > 0 && value("VmSize:") >= value("VmRSS:"));
-	CHECK(strstr(text, "SigBlk:\t0000000000000200") && strstr(text, "SigPnd:\t0000000000000200"));
+	CHECK(strstr(text, "SigBlk:\t0000000000000200") &&
+	      strstr(text, "SigPnd:\t0000000000000200"));
 	CHECK(strtoull(strstr(text, "SigIgn:") + 8, NULL, 16) & 1 << (SIGUSR2 - 1));
 	signal(SIGUSR1, SIG_IGN);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
@@ -104,7 +108,8 @@ static void check_strings(char **argv)
 	CHECK(len % sizeof(Elf64_auxv_t) == 0);
 	bool page_size = false;
 	for (Elf64_auxv_t *a = (Elf64_auxv_t *)text; (char *)a < text + len; a++)
-		page_size |= a->a_type == AT_PAGESZ && a->a_un.a_val == (unsigned long)sysconf(_SC_PAGESIZE);
+		page_size |= a->a_type == AT_PAGESZ &&
+			     a->a_un.a_val == (unsigned long)sysconf(_SC_PAGESIZE);
 	CHECK(page_size);
 }
 
@@ -120,7 +125,9 @@ static void check_comm(void)
 		char path[64];
 		snprintf(path, sizeof(path), "/proc/%d/comm", getppid());
 		fd = open(path, O_WRONLY);
-		_exit(fd < 0 || (write(fd, "x", 1) == -1 && errno == EINVAL) ? 0 : 1); // another process's
+		_exit(fd < 0 || (write(fd, "x", 1) == -1 && errno == EINVAL)
+			      ? 0
+			      : 1); // another process's
 	}
 	int st;
 	CHECK(waitpid(kid, &st, 0) == kid && st == 0);
@@ -147,7 +154,8 @@ static void check_maps(void)
 	CHECK(mprotect(p + 4096, 4096, PROT_NONE) == 0);
 	CHECK(mapping_of(p, rights) && !strcmp(rights, "rw-p"));
 	CHECK(mapping_of(p + 4096, rights) && !strcmp(rights, "---p"));
-	CHECK((line = mapping_of(check_maps, rights)) && !strcmp(rights, "r-xp") && strstr(line, "/proc_self"));
+	CHECK((line = mapping_of(check_maps, rights)) && !strcmp(rights, "r-xp") &&
+	      strstr(line, "/proc_self"));
 	CHECK((line = mapping_of(&line, rights)) && strstr(line, "[stack]"));
 	munmap(p, 8192);
 	CHECK(!mapping_of(p, rights));
@@ -164,15 +172,17 @@ static void check_mem(void)
 	int fd = open("/proc/self/mem", O_RDWR), got = 0, other = 43;
 	CHECK(fd >= 0);
 	CHECK(pread(fd, &got, sizeof(got), (off_t)(uintptr_t)&word) == sizeof(got) && got == 42);
-	CHECK(pwrite(fd, &other, sizeof(other), (off_t)(uintptr_t)&word) == sizeof(other) && word == 43);
-	CHECK(pread(fd, &got, sizeof(got), (off_t)(uintptr_t)constant) == sizeof(got) && !memcmp(&got, constant, sizeof(got)));
+	CHECK(pwrite(fd, &other, sizeof(other), (off_t)(uintptr_t)&word) == sizeof(other) &&
+	      word == 43);
+	CHECK(pread(fd, &got, sizeof(got), (off_t)(uintptr_t)constant) == sizeof(got) &&
+	      !memcmp(&got, constant, sizeof(got)));
 	CHECK(pread(fd, &got, sizeof(got), 0) == -1 && errno == EIO);
 	close(fd);
 }
 
 static void check_fds(void)
 {
-	char path[64], target[256] = { 0 };
+	char path[64], target[256] = {0};
 	int pipes[2], fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	CHECK(fd >= 0 && read(fd, target, 4) == 4 && !memcmp(target, "\177ELF", 4));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -180,7 +190,8 @@ static void check_fds(void)
 	CHECK(readlink(path, target, sizeof(target) - 1) > 0 && strstr(target, "/proc_self"));
 	int again = open(path, O_RDONLY);
 	struct stat a, b, l;
-	CHECK(again >= 0 && again != fd && fstat(fd, &a) == 0 && fstat(again, &b) == 0 && a.st_ino == b.st_ino);
+	CHECK(again >= 0 && again != fd && fstat(fd, &a) == 0 && fstat(again, &b) == 0 &&
+	      a.st_ino == b.st_ino);
 	CHECK(stat(path, &b) == 0 && a.st_ino == b.st_ino);
 	CHECK(lstat(path, &l) == 0 && l.st_mode == (S_IFLNK | 0500) && l.st_size == 64);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
@@ -211,8 +222,9 @@ static void check_fds(void)
 
 static void check_links(void)
 {
-	char a[512] = { 0 }, b[512] = { 0 };
-	CHECK(readlink("/proc/self/cwd", a, sizeof(a) - 1) > 0 && getcwd(b, sizeof(b)) && !strcmp(a, b));
+	char a[512] = {0}, b[512] = {0};
+	CHECK(readlink("/proc/self/cwd", a, sizeof(a) - 1) > 0 && getcwd(b, sizeof(b)) &&
+	      !strcmp(a, b));
 	memset(a, 0, sizeof(a));
 	CHECK(readlink("/proc/self", a, sizeof(a) - 1) > 0 && atoi(a) == getpid());
 	memset(a, 0, sizeof(a));
@@ -283,7 +295,8 @@ static void check_zombie(void)
 	CHECK(slurp(path) == 0);
 	CHECK(waitpid(kid, NULL, 0) == kid);
 	CHECK(open(path, O_RDONLY) == -1 && errno == ENOENT);
-	CHECK(read(fd, text, 10) == -1 && errno == ESRCH); // the name is gone, and so is what it meant
+	CHECK(read(fd, text, 10) == -1 &&
+	      errno == ESRCH); // the name is gone, and so is what it meant
 	close(fd);
 }
 
@@ -297,7 +310,8 @@ static void check_reads(void)
 		at += n;
 	CHECK(at == len && !memcmp(whole, pieces, (size_t)len));
 	CHECK(pread(fd, pieces, 100, 50) == 100 && !memcmp(pieces, whole + 50, 100));
-	CHECK(lseek(fd, 10, SEEK_SET) == 10 && read(fd, pieces, 5) == 5 && !memcmp(pieces, whole + 10, 5));
+	CHECK(lseek(fd, 10, SEEK_SET) == 10 && read(fd, pieces, 5) == 5 &&
+	      !memcmp(pieces, whole + 10, 5));
 	CHECK(lseek(fd, 5, SEEK_CUR) == 20);
 	CHECK(syscall(SYS_read, fd, 1, 10) == -1 && errno == EFAULT);
 	CHECK(write(fd, "x", 1) == -1 && errno == EBADF);
@@ -312,7 +326,7 @@ static void check_rights(void)
 	char path[64];
 	pid_t kid = fork();
 	if (!kid) {
-		static const char *const names[] = { "environ", "mem", "maps", "auxv", "io", "fd" };
+		static const char *const names[] = {"environ", "mem", "maps", "auxv", "io", "fd"};
 		CHECK(setresgid(1000, 1000, 1000) == 0 && setresuid(1000, 1000, 1000) == 0);
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 			snprintf(path, sizeof(path), "/proc/%d/%s", getppid(), names[i]);
@@ -322,7 +336,8 @@ static void check_rights(void)
 			CHECK(errno == EACCES || errno == EPERM);
 		}
 		snprintf(path, sizeof(path), "/proc/%d/exe", getppid());
-		CHECK(readlink(path, text, sizeof(text)) == -1 && (errno == EACCES || errno == EPERM));
+		CHECK(readlink(path, text, sizeof(text)) == -1 &&
+		      (errno == EACCES || errno == EPERM));
 		snprintf(path, sizeof(path), "/proc/%d/stat", getppid());
 		CHECK(slurp(path) > 0);
 		CHECK(open("/proc/sys/kernel/hostname", O_WRONLY) == -1 && errno == EACCES);
@@ -346,7 +361,7 @@ static void check_oom(void)
 static void check_mounts(void)
 {
 	int fd = open("/proc/self/mounts", O_RDONLY);
-	struct pollfd p = { .fd = fd, .events = POLLPRI };
+	struct pollfd p = {.fd = fd, .events = POLLPRI};
 	CHECK(fd >= 0 && poll(&p, 1, 0) >= 0);
 	slurp("/proc/mounts");
 	CHECK(strstr(text, " /proc proc rw"));
@@ -355,9 +370,11 @@ static void check_mounts(void)
 	if (getuid() == 0 && mkdir("/tmp/proc_self.mnt", 0700) == 0) {
 		CHECK(poll(&p, 1, 0) == 0);
 		CHECK(mount("a name", "/tmp/proc_self.mnt", "tmpfs", MS_NOSUID, "size=1m") == 0);
-		CHECK(poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLPRI)) == (POLLERR | POLLPRI));
+		CHECK(poll(&p, 1, 0) == 1 &&
+		      (p.revents & (POLLERR | POLLPRI)) == (POLLERR | POLLPRI));
 		slurp("/proc/self/mounts");
-		CHECK(strstr(text, "\na\\040name /tmp/proc_self.mnt tmpfs rw,") && strstr(text, "nosuid"));
+		CHECK(strstr(text, "\na\\040name /tmp/proc_self.mnt tmpfs rw,") &&
+		      strstr(text, "nosuid"));
 		CHECK(umount("/tmp/proc_self.mnt") == 0 && rmdir("/tmp/proc_self.mnt") == 0);
 		slurp("/proc/self/mounts");
 		CHECK(!strstr(text, "proc_self.mnt"));

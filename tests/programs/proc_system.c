@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What /proc, /sys and the calls beside them tell about the machine must agree with each other. Exit status 1 at the first that does not.
+// What /proc, /sys and the calls beside them tell about the machine must agree with each other.
+// Exit status 1 at the first that does not.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -21,12 +22,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(x)                                                                                                          \
-	do {                                                                                                              \
-		if (!(x)) {                                                                                               \
-			printf("FAILED %s:%d: %s (errno %d, %s)\n", __func__, __LINE__, #x, errno, strerror(errno));     \
-			exit(1);                                                                                          \
-		}                                                                                                         \
+#define CHECK(x)                                                                                   \
+	do {                                                                                       \
+		if (!(x)) {                                                                        \
+			printf("FAILED %s:%d: %s (errno %d, %s)\n", __func__, __LINE__, #x, errno, \
+			       strerror(errno));                                                   \
+			exit(1);                                                                   \
+		}                                                                                  \
 	} while (0)
 
 static char text[1 << 16];
@@ -58,8 +60,10 @@ static void check_memory(void)
 	struct sysinfo si;
 	CHECK(sysinfo(&si) == 0);
 	slurp("/proc/meminfo");
-	long long total = value("MemTotal:"), unused = value("MemFree:"), available = value("MemAvailable:");
-	CHECK(total > 0 && unused > 0 && unused <= total && available <= total && value("Cached:") >= 0 && value("Shmem:") >= 0);
+	long long total = value("MemTotal:"), unused = value("MemFree:"),
+		  available = value("MemAvailable:");
+	CHECK(total > 0 && unused > 0 && unused <= total && available <= total &&
+	      value("Cached:") >= 0 && value("Shmem:") >= 0);
 	CHECK(total == (long long)(si.totalram * si.mem_unit / 1024));
 	CHECK(sysconf(_SC_PHYS_PAGES) * (sysconf(_SC_PAGESIZE) / 1024) == total);
 	CHECK(si.procs > 0 && si.uptime >= 0);
@@ -75,11 +79,13 @@ static void check_time(void)
 	slurp("/proc/stat");
 	long long boot = value("btime ");
 	CHECK(llabs(time(NULL) - now.tv_sec - boot) <= 2);
-	CHECK(value("ctxt ") > 0 && value("processes ") > 0 && value("procs_running ") > 0 && value("cpu0 ") >= 0);
+	CHECK(value("ctxt ") > 0 && value("processes ") > 0 && value("procs_running ") > 0 &&
+	      value("cpu0 ") >= 0);
 	slurp("/proc/loadavg");
 	double a, b, c;
 	int running, all, last;
-	CHECK(sscanf(text, "%lf %lf %lf %d/%d %d", &a, &b, &c, &running, &all, &last) == 6 && running > 0 && all > 0 && last > 0);
+	CHECK(sscanf(text, "%lf %lf %lf %d/%d %d", &a, &b, &c, &running, &all, &last) == 6 &&
+	      running > 0 && all > 0 && last > 0);
 }
 
 static void check_cpus(void)
@@ -101,7 +107,8 @@ static void check_cpus(void)
 	DIR *d = opendir("/sys/devices/system/cpu");
 	CHECK(d);
 	for (struct dirent *e; (e = readdir(d));)
-		found += !strncmp(e->d_name, "cpu", 3) && e->d_name[3] >= '0' && e->d_name[3] <= '9';
+		found +=
+			!strncmp(e->d_name, "cpu", 3) && e->d_name[3] >= '0' && e->d_name[3] <= '9';
 	closedir(d);
 	CHECK(found >= cpus);
 	slurp("/sys/devices/system/clocksource/clocksource0/current_clocksource");
@@ -117,18 +124,21 @@ static void check_names(void)
 	text[strcspn(text, "\n")] = 0;
 	CHECK(!strcmp(text, u.release));
 	slurp("/proc/version");
-	CHECK(!strncmp(text, "Linux version ", 14) && strstr(text, u.release) && strstr(text, u.version));
+	CHECK(!strncmp(text, "Linux version ", 14) && strstr(text, u.release) &&
+	      strstr(text, u.version));
 	if (getuid() != 0)
 		return;
 	CHECK(sethostname("a-test", 6) == 0 && uname(&u) == 0 && !strcmp(u.nodename, "a-test"));
 	slurp("/proc/sys/kernel/hostname");
 	CHECK(!strcmp(text, "a-test\n"));
 	int fd = open("/proc/sys/kernel/hostname", O_WRONLY | O_TRUNC);
-	CHECK(fd >= 0 && write(fd, "other\n", 6) == 6 && uname(&u) == 0 && !strcmp(u.nodename, "other"));
+	CHECK(fd >= 0 && write(fd, "other\n", 6) == 6 && uname(&u) == 0 &&
+	      !strcmp(u.nodename, "other"));
 	close(fd);
 	CHECK(syscall(SYS_sethostname, "x", 65) == -1 && errno == EINVAL);
 	CHECK(syscall(SYS_sethostname, 1, 4) == -1 && errno == EFAULT);
-	CHECK(setdomainname("example", 7) == 0 && uname(&u) == 0 && !strcmp(u.domainname, "example"));
+	CHECK(setdomainname("example", 7) == 0 && uname(&u) == 0 &&
+	      !strcmp(u.domainname, "example"));
 	pid_t kid = fork();
 	if (!kid) {
 		CHECK(setuid(1000) == 0);
@@ -141,8 +151,9 @@ static void check_names(void)
 
 static void check_random(void)
 {
-	char a[64] = { 0 }, b[64] = { 0 };
-	CHECK(getrandom(a, sizeof(a), 0) == sizeof(a) && getrandom(b, sizeof(b), GRND_NONBLOCK) == sizeof(b) && memcmp(a, b, sizeof(a)));
+	char a[64] = {0}, b[64] = {0};
+	CHECK(getrandom(a, sizeof(a), 0) == sizeof(a) &&
+	      getrandom(b, sizeof(b), GRND_NONBLOCK) == sizeof(b) && memcmp(a, b, sizeof(a)));
 	CHECK(getrandom(a, sizeof(a), 0x100) == -1 && errno == EINVAL);
 	CHECK(syscall(SYS_getrandom, 1, 10, 0) == -1 && errno == EFAULT);
 	CHECK(getrandom(a, 0, 0) == 0);
@@ -174,7 +185,7 @@ static void check_log(void)
 	CHECK(n > 0);
 	log[n] = 0;
 	CHECK(strstr(log, marker)); // the newline belongs to it
-	n = klogctl(3, text, 100); // only the newest records fit
+	n = klogctl(3, text, 100);  // only the newest records fit
 	CHECK(n > 0 && n <= 100);
 	free(log);
 	CHECK(klogctl(3, text, -1) == -1 && errno == EINVAL);
@@ -184,9 +195,12 @@ static void check_log(void)
 
 static void check_reboot(void)
 {
-	CHECK(syscall(SYS_reboot, 0xfee1dead, 1, 0, 0) == -1 && (errno == EINVAL || errno == EPERM));
-	CHECK(syscall(SYS_reboot, 0, 672274793, 0x4321fedc, 0) == -1 && (errno == EINVAL || errno == EPERM));
-	CHECK(syscall(SYS_reboot, 0xfee1dead, 672274793, 12345, 0) == -1 && (errno == EINVAL || errno == EPERM));
+	CHECK(syscall(SYS_reboot, 0xfee1dead, 1, 0, 0) == -1 &&
+	      (errno == EINVAL || errno == EPERM));
+	CHECK(syscall(SYS_reboot, 0, 672274793, 0x4321fedc, 0) == -1 &&
+	      (errno == EINVAL || errno == EPERM));
+	CHECK(syscall(SYS_reboot, 0xfee1dead, 672274793, 12345, 0) == -1 &&
+	      (errno == EINVAL || errno == EPERM));
 }
 
 static void check_sysctl(void)
@@ -215,7 +229,8 @@ static void check_file_systems(void)
 	CHECK(statfs("/proc", &s) == 0 && s.f_type == 0x9fa0);
 	CHECK(statfs("/sys", &s) == 0 && s.f_type == 0x62656572);
 	slurp("/proc/filesystems");
-	CHECK(strstr(text, "nodev\tproc\n") && strstr(text, "nodev\tsysfs\n") && strstr(text, "nodev\ttmpfs\n"));
+	CHECK(strstr(text, "nodev\tproc\n") && strstr(text, "nodev\tsysfs\n") &&
+	      strstr(text, "nodev\ttmpfs\n"));
 	int self = 0, seen = 0, meminfo = 0;
 	DIR *d = opendir("/proc");
 	CHECK(d);

@@ -436,44 +436,53 @@ SYSCALL(epoll_ctl, int epfd, int op, int fd, struct epoll_event __user *uev)
 
 // ---------------------------------------------------------------- reporting
 
-static struct item *item_take(struct epoll *ep, struct list *from)
+// An item in hand is on no list: from then on a callback makes it ready again.
+static struct item *take_locked(struct list *from)
 {
-	irqflags_t flags = spin_lock_irqsave(&ep->ready_lock);
 	struct item *i = list_first_entry_or_null(from, struct item, ready_link);
 
 	if (i)
-		list_del_init(&i->ready_link); // from here on a callback makes it ready again
-	spin_unlock_irqrestore(&ep->ready_lock, flags);
+		list_del_init(&i->ready_link);
 	return i;
 }
 
-static void item_keep(struct epoll *ep, struct item *i, struct list *list, bool first)
-{
-	irqflags_t flags = spin_lock_irqsave(&ep->ready_lock);
-
-	if (list_empty(&i->ready_link)) {
-		if (first)
-			list_add_head(list, &i->ready_link);
-		else
-			list_add_tail(list, &i->ready_link);
-	}
-	spin_unlock_irqrestore(&ep->ready_lock, flags);
-}
-
-static void scan_begin(struct epoll *ep, struct list *batch)
+// Starts a scan of what is ready: the first item.
+static struct item *scan_begin(struct epoll *ep, struct list *batch)
 {
 	irqflags_t flags = spin_lock_irqsave(&ep->ready_lock);
 
 	list_splice_tail(batch, &ep->ready);
+	struct item *i = take_locked(batch);
 	spin_unlock_irqrestore(&ep->ready_lock, flags);
+	return i;
 }
 
-// What was not looked at comes first, what is level-triggered last. Another sleeper may go on with
-// either.
-static void scan_end(struct epoll *ep, struct list *batch, struct list *again)
+// The next item; `keep` (may be nullptr) stays ready.
+static struct item *scan_next(struct epoll *ep, struct list *batch, struct list *again,
+			      struct item *keep)
 {
 	irqflags_t flags = spin_lock_irqsave(&ep->ready_lock);
 
+	if (keep && list_empty(&keep->ready_link))
+		list_add_tail(again, &keep->ready_link);
+	struct item *i = take_locked(batch);
+	spin_unlock_irqrestore(&ep->ready_lock, flags);
+	return i;
+}
+
+// `keep` stays ready, before all others or with those that are level-triggered, which come last.
+// Another sleeper may go on with any.
+static void scan_end(struct epoll *ep, struct list *batch, struct list *again, struct item *keep,
+		     bool first)
+{
+	irqflags_t flags = spin_lock_irqsave(&ep->ready_lock);
+
+	if (keep && list_empty(&keep->ready_link)) {
+		if (first)
+			list_add_head(batch, &keep->ready_link);
+		else
+			list_add_tail(again, &keep->ready_link);
+	}
 	list_splice_head(&ep->ready, batch);
 	list_splice_tail(&ep->ready, again);
 	if (!list_empty(&ep->ready))
@@ -481,40 +490,44 @@ static void scan_end(struct epoll *ep, struct list *batch, struct list *again)
 	spin_unlock_irqrestore(&ep->ready_lock, flags);
 }
 
+// The range was checked for the whole array.
 static int event_put(struct epoll_event __user *to, u32 events, u64 data)
 {
-	// The range was checked for the whole array.
-	struct epoll_event ev = {events, data};
-	return copy_to_user(to, &ev, sizeof(ev));
+	if (arch_put_user(events, &to->events, sizeof(events)))
+		return -EFAULT;
+	return arch_put_user(data, &to->data, sizeof(data));
 }
 
 // Reports up to max events: how many, or -EFAULT when not even one.
 static int report(struct epoll *ep, struct epoll_event __user *to, u32 max)
 {
 	struct list batch = LIST_INIT(batch), again = LIST_INIT(again);
-	struct item *i;
+	struct item *i, *keep = nullptr;
+	bool failed = false;
 	int r = 0;
 
 	mutex_lock(&ep->lock);
-	scan_begin(ep, &batch);
-	while ((u32)r < max && (i = item_take(ep, &batch))) {
-		u32 now = file_poll(i->file, nullptr) & i->events & ~OWN_BITS;
+	for (i = scan_begin(ep, &batch); i; i = scan_next(ep, &batch, &again, keep)) {
+		u32 now = i->file->ops->poll(i->file, nullptr) & i->events & ~OWN_BITS;
+		keep = nullptr;
 		if (!now)
 			continue;
-		if (event_put(&to[r], now, i->data)) {
-			item_keep(ep, i, &batch, true);
-			r = r ? r : -EFAULT;
+		if (unlikely(event_put(&to[r], now, i->data))) {
+			keep = i;
+			failed = true;
 			break;
 		}
 		r++;
 		if (i->events & EPOLLONESHOT)
 			store_once(&i->events, i->events & OWN_BITS);
 		else if (!(i->events & EPOLLET))
-			item_keep(ep, i, &again, false);
+			keep = i;
+		if ((u32)r == max)
+			break;
 	}
-	scan_end(ep, &batch, &again);
+	scan_end(ep, &batch, &again, keep, failed);
 	mutex_unlock(&ep->lock);
-	return r;
+	return failed && !r ? -EFAULT : r;
 }
 
 // Sleeps until something may be ready: 0, -ETIMEDOUT or -EINTR.
@@ -637,14 +650,13 @@ static u32 epoll_poll(struct file *f, struct poll_table *table)
 	if (list_empty(&ep->ready))
 		return 0;
 	mutex_lock_nested(&ep->lock); // inside those of higher levels
-	scan_begin(ep, &batch);
-	while (!r && (i = item_take(ep, &batch))) {
+	for (i = scan_begin(ep, &batch); i; i = scan_next(ep, &batch, &again, nullptr)) {
 		if (file_poll(i->file, nullptr) & i->events & ~OWN_BITS) {
-			item_keep(ep, i, &batch, true);
 			r = POLLIN | POLLRDNORM;
+			break;
 		}
 	}
-	scan_end(ep, &batch, &again);
+	scan_end(ep, &batch, &again, i, true);
 	mutex_unlock(&ep->lock);
 	return r;
 }

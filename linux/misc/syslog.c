@@ -44,6 +44,8 @@ static size_t read_off; // reader_lock: bytes of it that were given out
 static struct wait_queue waiters = WAIT_QUEUE_INIT(waiters);
 static struct delayed_work look;
 static u64 looked_at; // the look's own: what was there the last time
+static atomic_u32
+	readers; // threads in log_take: those that a look has woken are off the queue for a moment
 
 static void look_again(struct work *w)
 {
@@ -53,7 +55,7 @@ static void look_again(struct work *w)
 		looked_at = next;
 		wake_all(&waiters);
 	}
-	if (wait_queue_active(&waiters))
+	if (atomic_load(&readers) || wait_queue_active(&waiters))
 		delayed_work_start(&look, LOOK_NS);
 }
 
@@ -127,8 +129,10 @@ static ssize_t log_take(char __user *buf, size_t len, bool nonblock)
 		n = -EAGAIN;
 		if (nonblock)
 			break;
+		atomic_inc(&readers);
 		delayed_work_start(&look, LOOK_NS);
 		n = wait_event_interruptible(&waiters, unread());
+		atomic_dec(&readers);
 		if (n)
 			break;
 	}

@@ -70,6 +70,12 @@ def test_dmesg(result):
     assert re.search(r"^\[ +0\.0\d+\] Halyard \d", result.text, re.M)
 
 
+@busybox.command("(timeout 2 cat /proc/kmsg >/tmp/log) & sleep 0.5; echo marker >/dev/kmsg; sleep 0.5; "
+                 "echo marker >/dev/kmsg; wait; grep -c marker /tmp/log")
+def test_kmsg_waits(result):
+    assert result.text == "2\n"
+
+
 @busybox.command("sleep 60 & sleep 0.1; kill -STOP $!; sleep 0.1; cut -d' ' -f2,3 /proc/$!/stat; kill -9 $!; wait $!; ls /proc/$!")
 def test_states(result):
     assert result.text.startswith("(sleep) T\n") and "No such file" in result.text

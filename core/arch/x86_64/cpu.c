@@ -107,6 +107,7 @@ void cpu_tables_load(u32 cpu, void *stacks)
 	__asm__ volatile("movl %0, %%ds; movl %0, %%es; movl %0, %%ss; movl %1, %%fs; movl %1, %%gs" ::"r"(KERNEL_DS), "r"(0));
 	wrmsr(MSR_GS_BASE, percpu_offset[cpu]); // loading the selector cleared it
 	__asm__ volatile("ltr %w0" ::"r"(TSS_SELECTOR));
+	__asm__ volatile("lldt %w0" ::"r"(0)); // a CPU comes out of reset with a table of 64 KiB at address 0
 	ptr.limit = sizeof(idt) - 1;
 	ptr.base = (u64)idt;
 	__asm__ volatile("lidt %0" ::"m"(ptr));
@@ -201,6 +202,12 @@ static const char *missing_feature(void)
 	struct cpuid_regs l1 = cpuid(1, 0), e1 = cpuid(0x80000001, 0);
 	u32 l7 = cpuid(0, 0).eax >= 7 ? cpuid(7, 0).ebx : 0;
 
+	if (!(l1.edx >> 4 & 1))
+		return "a TSC";
+	if (!(l1.edx >> 9 & 1))
+		return "a local APIC";
+	if (!(l1.edx >> 24 & 1) || !(l1.edx >> 26 & 1))
+		return "FXSR and SSE2";
 	if (!(e1.edx >> 11 & 1))
 		return "SYSCALL";
 	if (!(e1.edx >> 20 & 1))

@@ -123,6 +123,11 @@ static void page_fault(struct trap_frame *f, u64 error, u64 addr)
 				f->rip = fixup;
 				return;
 			}
+		} else if (unlikely((error & (PF_PRESENT | PF_USER)) == PF_PRESENT && (f->cs & 3))) {
+			// The CPU reached for a program's page on its own account, and SMAP forbids that for good: there is nothing to
+			// repair. QEMU does so for far returns and IRET in ring 3.
+			program_exception(f, VEC_PF, error, addr, -EACCES);
+			return;
 		}
 		irq_enable();
 		int r = vm_fault(t->space, addr, access | (error & PF_PRESENT ? VM_PRESENT : 0));

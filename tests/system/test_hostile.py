@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""Programs that mean harm. They may hurt themselves; the kernel goes on, says nothing, and has all its memory."""
+
+import re
+
+from conftest import Batch, MachineConfig
+
+MACHINES = [MachineConfig(4, elevate="flat"), MachineConfig(4, elevate="views")]
+LEAK_KIB = 1024
+
+batch = Batch("programs", machines=MACHINES, timeout=120)
+
+
+def check(result, marker: str) -> None:
+    """The program came to its end in good order, and what it took was given back."""
+    assert f"{marker}: ok\nstatus 0\n" in result.text, result.text
+    assert not re.search(r"Oops|BUG|panic|wrong order", result.text), result.text
+    free = [int(kib) for kib in re.findall(r"MemFree:\s+(\d+)", result.text)]
+    if len(free) == 2:
+        assert free[0] - free[1] < LEAK_KIB, f"{free[0] - free[1]} KiB are gone"
+
+
+def program(line: str) -> str:
+    """A line of shell that runs it between two looks at free memory."""
+    look = "sleep 0.3; grep MemFree /proc/meminfo"
+    return f'{look}; {line}; echo "status $?"; {look}; dmesg | grep -E "Oops|BUG|wrong order"'
+
+
+@batch.command(program("/programs/hostile"))
+def test_cpu_games_of_root(result):
+    check(result, "hostile")
+
+
+@batch.command(program("/programs/hostile 1000"))
+def test_cpu_games_of_a_user(result):
+    check(result, "hostile")

@@ -171,7 +171,7 @@ struct vm_area *vm_area_find(struct vm_space *s, u64 addr);
 struct vm_area *vm_area_find_next(struct vm_space *s, u64 addr);
 struct vm_area *vm_area_following(struct vm_area *a);
 // Pages present in [start,end) of the area, private dirty ones etc., for smaps. lock held.
-struct vm_usage { u64 present, anon, shared, dirty, huge; };
+struct vm_usage { u64 present, anon, shared, dirty, shared_dirty, huge; u64 share_bytes; /* each page's part, by how many map it */ };
 void vm_area_usage(struct vm_area *a, struct vm_usage *out);
 // What a futex or a shared lock keys on: object+index for shared mappings, space+addr for private. Page must be mapped; 0 or -EFAULT.
 struct vm_key { u64 a; u64 b; };

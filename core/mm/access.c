@@ -236,12 +236,21 @@ static void count_entry(const struct vm_area *a, pte_t e, u64 npages, struct vm_
 	u->present += npages;
 	if (e & PTE_ANON)
 		u->anon += npages;
-	if (READ_ONCE(pte_counted(e)->refs) >
-	    ((e & PTE_ANON) ? 1u : 2u)) // an object's page is held by its tree, too
+	// An object's page is held by its tree, too. Transient references make a page look more
+	// shared than it is.
+	u32 refs = READ_ONCE(pte_counted(e)->refs),
+	    mappers = max((e & PTE_ANON) ? refs : refs - 1, 1u);
+	bool shared = mappers > 1,
+	     dirty = (e & PTE_ANON) || ((a->flags & VM_SHARED) &&
+					(READ_ONCE(phys_page(pte_phys(e))->flags) & PAGE_DIRTY));
+
+	u->share_bytes += npages * PAGE_SIZE / mappers;
+	if (shared)
 		u->shared += npages;
-	if ((e & PTE_ANON) ||
-	    ((a->flags & VM_SHARED) && (READ_ONCE(phys_page(pte_phys(e))->flags) & PAGE_DIRTY)))
+	if (dirty)
 		u->dirty += npages;
+	if (shared && dirty)
+		u->shared_dirty += npages;
 	if (npages > 1)
 		u->huge += npages;
 }

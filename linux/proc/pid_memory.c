@@ -80,18 +80,14 @@ static void kib_line(struct text *t, const char *name, u64 pages)
 	text_printf(t, "%-16s%8llu kB\n", name, pages * (PAGE_SIZE / KiB));
 }
 
-// Pages that others map too count half: how many others there are is not counted for each page.
 static void usage_lines(struct text *t, const struct vm_usage *u)
 {
-	u64 shared_dirty = min(u->shared, u->dirty), private = u->present - u->shared;
-	u64 private_dirty = u->dirty - shared_dirty;
 	kib_line(t, "Rss:", u->present);
-	text_printf(t, "%-16s%8llu kB\n",
-		    "Pss:", (private * 2 + u->shared) * (PAGE_SIZE / 2) / KiB);
-	kib_line(t, "Shared_Clean:", u->shared - shared_dirty);
-	kib_line(t, "Shared_Dirty:", shared_dirty);
-	kib_line(t, "Private_Clean:", private - min(private, private_dirty));
-	kib_line(t, "Private_Dirty:", private_dirty);
+	text_printf(t, "%-16s%8llu kB\n", "Pss:", u->share_bytes / KiB);
+	kib_line(t, "Shared_Clean:", u->shared - u->shared_dirty);
+	kib_line(t, "Shared_Dirty:", u->shared_dirty);
+	kib_line(t, "Private_Clean:", u->present - u->shared - (u->dirty - u->shared_dirty));
+	kib_line(t, "Private_Dirty:", u->dirty - u->shared_dirty);
 	kib_line(t, "Referenced:", u->present);
 	kib_line(t, "Anonymous:", u->anon);
 	kib_line(t, "LazyFree:", 0);
@@ -189,6 +185,8 @@ int pid_show_smaps_rollup(struct text *t, struct node *n)
 		sum.anon += u.anon;
 		sum.shared += u.shared;
 		sum.dirty += u.dirty;
+		sum.shared_dirty += u.shared_dirty;
+		sum.share_bytes += u.share_bytes;
 		sum.huge += u.huge;
 		first = end ? first : a->start;
 		end = a->end;

@@ -160,7 +160,7 @@ static void check_maps(void)
 	munmap(p, 8192);
 	CHECK(!mapping_of(p, rights));
 	slurp("/proc/self/smaps_rollup");
-	CHECK(value("Rss:") > 0 && value("Private_Dirty:") > 0);
+	CHECK(value("Rss:") > 0 && value("Private_Dirty:") > 0 && value("Pss:") <= value("Rss:"));
 	slurp("/proc/self/statm");
 	CHECK(strtol(text, NULL, 10) > 0);
 }

@@ -50,6 +50,7 @@ void kernel_main(void)
 {
 	cpu_early_init();
 	cmdline_init();
+	cpu_protections_init();
 	log_notice("Halyard %s, entered by %s", HALYARD_VERSION, bootinfo.door);
 	bootinfo_add_mem(0, 0x10000, BOOTMEM_RESERVED); // the interrupt vectors of old, and the other CPUs' first code
 	bootinfo_finish();

@@ -226,7 +226,6 @@ static const char *missing_feature(void)
 void cpu_early_init(void)
 {
 	extern char __percpu_start[], __percpu_end[], __percpu_pristine[];
-	const char *missing;
 
 	memcpy(__percpu_pristine, __percpu_start, (size_t)(__percpu_end - __percpu_start));
 	idt_build();
@@ -234,7 +233,12 @@ void cpu_early_init(void)
 	cpu_tables_load(0, boot_stacks);
 	features_probe();
 	serial_early_init();
-	missing = missing_feature();
+}
+
+void cpu_protections_init(void)
+{
+	const char *missing = missing_feature();
+
 	if (missing)
 		panic("this CPU lacks %s, which Halyard needs (with QEMU use -cpu max)", missing);
 	cpu_controls_init();

@@ -206,7 +206,7 @@ static bool start_cpu(u32 cpu, u32 apic_id)
 void smp_init(void)
 {
 	static u32 ids[CPU_MAX];
-	u32 max = (u32)cmdline_u64("maxcpus", CPU_MAX);
+	u32 max = cmdline_has("nosmp") ? 1 : (u32)cmdline_u64("maxcpus", CPU_MAX);
 
 	smp_ncpus_found = madt_cpu_list(ids, CPU_MAX);
 	apic_ids[0] = ids[0];

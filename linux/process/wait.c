@@ -4,7 +4,7 @@
 #include "abi/linux/resource.h"
 #include "base/err.h"
 #include "core/uaccess.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "linux/process/usage.h"
 #include "linux/syscalls.h"
 
@@ -132,7 +132,7 @@ static int wait_for_child(struct wait_request *w)
 	int r = wait_scan(w);
 	if (r || (w->options & WNOHANG))
 		return r;
-	struct waiter waiter = { .thread = current() };
+	struct waiter waiter = {.thread = current()};
 	list_init(&waiter.link);
 	wait_queue_add(&me->child_wait, &waiter);
 	current()->wait_reason = "wait";
@@ -146,8 +146,7 @@ static int wait_for_child(struct wait_request *w)
 			break;
 		}
 		schedule();
-		if (list_empty(&waiter.link))
-			wait_queue_add(&me->child_wait, &waiter);
+		wait_queue_readd(&me->child_wait, &waiter);
 	}
 	thread_finish_sleep();
 	wait_queue_remove(&me->child_wait, &waiter);
@@ -162,7 +161,7 @@ static void wait_finish(struct wait_request *w)
 
 SYSCALL(wait4, int pid, int __user *status, int options, struct linux_rusage __user *usage)
 {
-	struct wait_request w = { .options = (u32)options | WEXITED, .want_usage = usage != nullptr };
+	struct wait_request w = {.options = (u32)options | WEXITED, .want_usage = usage != nullptr};
 	if ((u32)options & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL))
 		return -EINVAL;
 	if (pid == (int)0x80000000)
@@ -187,18 +186,22 @@ SYSCALL(wait4, int pid, int __user *status, int options, struct linux_rusage __u
 	return w.pid;
 }
 
-static long waitid_report(struct wait_request *w, void __user *info, struct linux_rusage __user *usage, int found)
+static long waitid_report(struct wait_request *w, void __user *info,
+			  struct linux_rusage __user *usage, int found)
 {
-	struct { struct siginfo i; u8 rest[LINUX_SIGINFO_SIZE - sizeof(struct siginfo)]; } si = {};
+	struct {
+		struct siginfo i;
+		u8 rest[LINUX_SIGINFO_SIZE - sizeof(struct siginfo)];
+	} si = {};
 	if (found) {
 		si.i.signo = SIGCHLD;
 		si.i.code = w->code;
 		si.i.child.pid = (int)w->pid;
 		si.i.child.uid = w->uid;
-		si.i.child.status = w->code == CLD_EXITED ? (int)(w->status >> 8 & 0xff)
-				  : w->code == CLD_STOPPED ? (int)(w->status >> 8)
-				  : w->code == CLD_CONTINUED ? SIGCONT
-							     : (int)(w->status & 0x7f);
+		si.i.child.status = w->code == CLD_EXITED      ? (int)(w->status >> 8 & 0xff)
+				    : w->code == CLD_STOPPED   ? (int)(w->status >> 8)
+				    : w->code == CLD_CONTINUED ? SIGCONT
+							       : (int)(w->status & 0x7f);
 		if (usage && rusage_to_user(&w->usage, usage))
 			return -EFAULT;
 	}
@@ -210,8 +213,12 @@ static long waitid_report(struct wait_request *w, void __user *info, struct linu
 
 SYSCALL(waitid, int kind, int id, void __user *info, int options, struct linux_rusage __user *usage)
 {
-	struct wait_request w = { .options = (u32)options, .kind = kind, .id = (u32)id, .want_usage = usage != nullptr };
-	if ((u32)options & ~(WNOHANG | WNOWAIT | WEXITED | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL))
+	struct wait_request w = {.options = (u32)options,
+				 .kind = kind,
+				 .id = (u32)id,
+				 .want_usage = usage != nullptr};
+	if ((u32)options &
+	    ~(WNOHANG | WNOWAIT | WEXITED | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL))
 		return -EINVAL;
 	if (!((u32)options & (WEXITED | WUNTRACED | WCONTINUED)))
 		return -EINVAL;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What every door (PVH, Limine, device tree) tells the core, in one neutral form. Privileged; immutable after boot.
+// What every door (PVH, Limine, device tree) tells the core, in one neutral form. Privileged;
+// immutable after boot.
 #pragma once
 #include "base/types.h"
 
@@ -52,11 +53,14 @@ struct bootinfo {
 
 extern struct bootinfo bootinfo;
 
-// Adds a range as the door reports it (any order, overlaps allowed). len may be 0. Boot CPU only, before bootinfo_finish().
+// Adds a range as the door reports it (any order, overlaps allowed). len may be 0. Boot CPU only,
+// before bootinfo_finish().
 void bootinfo_add_mem(u64 base, u64 len, enum bootmem_type type);
 
-// Sorts, resolves overlaps (the stronger type wins: anything beats USABLE), carves out kernel and initrd.
+// Sorts, resolves overlaps (the stronger type wins: anything beats USABLE), carves out kernel and
+// initrd.
 void bootinfo_finish(void);
 
-// The common entry: doors call it on the boot CPU, on the boot stack, interrupts off, with bootinfo filled.
+// The common entry: doors call it on the boot CPU, on the boot stack, interrupts off, with bootinfo
+// filled.
 [[noreturn]] void kernel_main(void);

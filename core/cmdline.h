@@ -2,9 +2,12 @@
 // The kernel's command line, parsed once. Privileged; immutable after boot.
 #pragma once
 #include "base/types.h"
-const char *cmdline_text(void);				 // as given, for /proc/cmdline
-const char *cmdline_value(const char *key);		 // last value of key=..., "" for a bare key, nullptr when absent
+const char *cmdline_text(void); // as given, for /proc/cmdline
+const char *cmdline_value(
+	const char *key); // last value of key=..., "" for a bare key, nullptr when absent
 bool cmdline_has(const char *key);
-u64 cmdline_u64(const char *key, u64 otherwise);	 // logs one sentence and uses otherwise when malformed
-bool cmdline_next(const char *key, u32 *cursor, const char **value); // every value of a key that may come several times
-void cmdline_init(void); // logs malformed parts
+u64 cmdline_u64(const char *key,
+		u64 otherwise); // logs one sentence and uses otherwise when malformed
+bool cmdline_next(const char *key, u32 *cursor,
+		  const char **value); // every value of a key that may come several times
+void cmdline_init(void);	       // logs malformed parts

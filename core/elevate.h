@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Elevation of programs: a granted thread runs its own code in ring 0 / EL1 for a moment. Privileged.
+// Elevation of programs: a granted thread runs its own code in ring 0 / EL1 for a moment.
+// Privileged.
 //
-// Two backends, chosen by elevate=views|flat|auto. views: the thread switches to its space's elevated root, in which its half is
-// supervisor memory, with all protections on. flat: no root switch; supervisor access to program pages is allowed while it lasts.
+// Two backends, chosen by elevate=views|flat|auto. views: the thread switches to its space's
+// elevated root, in which its half is supervisor memory, with all protections on. flat: no root
+// switch; supervisor access to program pages is allowed while it lasts.
 #pragma once
 #include "core/thread.h"
 
@@ -15,5 +17,7 @@ void elevate_init_cpu(void); // every other CPU
 bool elevate_path_granted(const char *path);
 // exec of a program: sets thread.may_elevate and makes sure that the thread is lowered.
 void elevate_exec(struct thread *t, const char *path);
-struct elevate_counts { u64 elevations, refused; };
+struct elevate_counts {
+	u64 elevations, refused;
+};
 void elevate_counts_read(struct elevate_counts *c);

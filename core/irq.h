@@ -5,14 +5,21 @@
 
 typedef void (*irq_handler_t)(void *arg); // interrupts off; must not sleep
 
-// Lines of the interrupt controller (ISA numbers 0..15 as firmware overrides them; else GSI). Level or edge as firmware says.
-// Several handlers may share a line. 0 or -EINVAL, -ENOMEM.
+// Lines of the interrupt controller (ISA numbers 0..15 as firmware overrides them; else GSI). Level
+// or edge as firmware says. Several handlers may share a line. 0 or -EINVAL, -ENOMEM.
 int irq_line_add(u32 line, bool isa, irq_handler_t fn, void *arg, const char *name);
 void irq_line_remove(u32 line, bool isa, irq_handler_t fn, void *arg);
 
-// A message-signalled interrupt: *address and *data go into the device's MSI capability or MSI-X entry. cpu: where it is served.
-int irq_msi_alloc(u32 cpu, irq_handler_t fn, void *arg, const char *name, u64 *address, u32 *data, u32 *handle);
+// A message-signalled interrupt: *address and *data go into the device's MSI capability or MSI-X
+// entry. cpu: where it is served.
+int irq_msi_alloc(u32 cpu, irq_handler_t fn, void *arg, const char *name, u64 *address, u32 *data,
+		  u32 *handle);
 void irq_msi_free(u32 handle); // waits until no handler runs
-struct irq_info { const char *name; const char *chip; u32 number; u64 counts[64]; };
+struct irq_info {
+	const char *name;
+	const char *chip;
+	u32 number;
+	u64 counts[64];
+};
 bool irq_info_get(u32 index, struct irq_info *out); // for /proc/interrupts; false after the last
-void irq_init(void); // finds and programs the controllers
+void irq_init(void);				    // finds and programs the controllers

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Spinlocks, mutexes and reader-writer locks, with classes, ranks and (DEBUG=1) the checker. Privileged.
+// Spinlocks, mutexes and reader-writer locks, with classes, ranks and (DEBUG=1) the checker.
+// Privileged.
 #pragma once
 #include "base/atomic.h"
 #include "base/compiler.h"
@@ -17,7 +18,8 @@ enum lock_class : u16 {
 	LOCK_NCLASSES,
 };
 
-// ---- spinlocks: holding one keeps preemption off; never sleep, never touch user memory under one ----
+// ---- spinlocks: holding one keeps preemption off; never sleep, never touch user memory under one
+// ----
 typedef struct spinlock {
 	u32 locked; // 0 free, 1 held
 #if CONFIG_DEBUG
@@ -28,9 +30,9 @@ typedef struct spinlock {
 } spinlock_t;
 
 #if CONFIG_DEBUG
-#define SPINLOCK_INIT(class_) ((spinlock_t){ .cls = (class_) })
+#define SPINLOCK_INIT(class_) ((spinlock_t){.cls = (class_)})
 #else
-#define SPINLOCK_INIT(class_) ((spinlock_t){ 0 })
+#define SPINLOCK_INIT(class_) ((spinlock_t){0})
 #endif
 static inline void spin_lock_init(spinlock_t *l, enum lock_class cls)
 {
@@ -39,18 +41,24 @@ static inline void spin_lock_init(spinlock_t *l, enum lock_class cls)
 }
 
 #if CONFIG_DEBUG
-void lockcheck_acquire(const void *lock, enum lock_class cls, bool nested, uintptr_t ip); // before waiting for it
-void lockcheck_acquired_try(const void *lock, enum lock_class cls, uintptr_t ip);	  // a trylock succeeded: no order check
+void lockcheck_acquire(const void *lock, enum lock_class cls, bool nested,
+		       uintptr_t ip); // before waiting for it
+void lockcheck_acquired_try(const void *lock, enum lock_class cls,
+			    uintptr_t ip); // a trylock succeeded: no order check
 void lockcheck_release(const void *lock, enum lock_class cls);
 bool lockcheck_holds(const void *lock);
-void lockcheck_no_spinlocks(const char *what); // panics when a spinlock is held or in interrupt: the caller may sleep
+void lockcheck_no_spinlocks(
+	const char *what); // panics when a spinlock is held or in interrupt: the caller may sleep
 void spin_lock_debug(spinlock_t *l, bool nested);
 bool spin_trylock_debug(spinlock_t *l);
 void spin_unlock_debug(spinlock_t *l);
 #define assert_held(l) assert(lockcheck_holds(l))
 #else
 #define assert_held(l) ((void)(l))
-static inline void lockcheck_no_spinlocks(const char *what) { (void)what; }
+static inline void lockcheck_no_spinlocks(const char *what)
+{
+	(void)what;
+}
 #endif
 
 void spin_lock_slow(spinlock_t *l);
@@ -61,7 +69,8 @@ static __always_inline void spin_lock_raw(spinlock_t *l) // preemption is alread
 	spin_lock_debug(l, false);
 #else
 	u32 expected = 0;
-	if (unlikely(!__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
+	if (unlikely(!__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE,
+						  __ATOMIC_RELAXED)))
 		spin_lock_slow(l);
 #endif
 }
@@ -78,7 +87,8 @@ static __always_inline void spin_lock(spinlock_t *l)
 	preempt_disable();
 	spin_lock_raw(l);
 }
-// A second lock of the same class: the caller's comment says what orders the two (usually the address).
+// A second lock of the same class: the caller's comment says what orders the two (usually the
+// address).
 static __always_inline void spin_lock_nested(spinlock_t *l)
 {
 	preempt_disable();
@@ -96,7 +106,8 @@ static __always_inline bool spin_trylock(spinlock_t *l)
 		return true;
 #else
 	u32 expected = 0;
-	if (__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (__atomic_compare_exchange_n(&l->locked, &expected, 1, false, __ATOMIC_ACQUIRE,
+					__ATOMIC_RELAXED))
 		return true;
 #endif
 	preempt_enable();
@@ -117,7 +128,8 @@ static __always_inline irqflags_t spin_lock_irqsave(spinlock_t *l)
 static __always_inline void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f)
 {
 	spin_unlock_raw(l);
-	irq_restore(f); // before preempt_enable: a pending reschedule happens with interrupts as they were
+	irq_restore(f); // before preempt_enable: a pending reschedule happens with interrupts as
+			// they were
 	preempt_enable();
 }
 
@@ -130,30 +142,35 @@ typedef struct mutex {
 	enum lock_class cls;
 } mutex_t;
 void mutex_init(mutex_t *m, enum lock_class cls);
-#define MUTEX_INIT(name, class_) \
-	((mutex_t){ .lock = SPINLOCK_INIT(LOCK_wait_queue), .waiters = { &(name).waiters, &(name).waiters }, .cls = (class_) })
+#define MUTEX_INIT(name, class_)                                  \
+	((mutex_t){.lock = SPINLOCK_INIT(LOCK_wait_queue),        \
+		   .waiters = {&(name).waiters, &(name).waiters}, \
+		   .cls = (class_)})
 #if CONFIG_DEBUG
 void mutex_lock(mutex_t *m);
 [[nodiscard]] bool mutex_trylock(mutex_t *m);
 [[nodiscard]] int mutex_lock_killable(mutex_t *m); // -EINTR when the thread is being killed
 void mutex_unlock(mutex_t *m);
 #endif
-void mutex_lock_nested(mutex_t *m); // second of one class; the caller's comment says the order
+void mutex_lock_nested(mutex_t *m);   // second of one class; the caller's comment says the order
 bool mutex_is_held(const mutex_t *m); // by this thread
 
 // ---- rwlock: sleeping reader-writer lock; a waiting writer keeps new readers out ----
 constexpr u32 RW_WRITER = 1u << 31;
 constexpr u32 RW_WAITERS = 1u << 30;
 typedef struct rwlock {
-	u32 state; // atomic; RW_WRITER or the number of readers, and RW_WAITERS
-	spinlock_t lock; // LOCK_wait_queue, interrupts off; guards waiters
-	struct thread *writer; // atomic; who holds it for writing: a hint for those who spin, exact for the holder
+	u32 state;	       // atomic; RW_WRITER or the number of readers, and RW_WAITERS
+	spinlock_t lock;       // LOCK_wait_queue, interrupts off; guards waiters
+	struct thread *writer; // atomic; who holds it for writing: a hint for those who spin, exact
+			       // for the holder
 	struct list waiters;
 	enum lock_class cls;
 } rwlock_t;
 void rwlock_init(rwlock_t *l, enum lock_class cls);
-#define RWLOCK_INIT(name, class_) \
-	((rwlock_t){ .lock = SPINLOCK_INIT(LOCK_wait_queue), .waiters = { &(name).waiters, &(name).waiters }, .cls = (class_) })
+#define RWLOCK_INIT(name, class_)                                  \
+	((rwlock_t){.lock = SPINLOCK_INIT(LOCK_wait_queue),        \
+		    .waiters = {&(name).waiters, &(name).waiters}, \
+		    .cls = (class_)})
 #if CONFIG_DEBUG
 void read_lock(rwlock_t *l);
 [[nodiscard]] bool read_trylock(rwlock_t *l);
@@ -173,38 +190,41 @@ void read_lock_slow(rwlock_t *l);
 int write_lock_slow(rwlock_t *l, u32 thread_state);
 void rwlock_unlock_slow(rwlock_t *l);
 
-// The fast paths: one atomic operation each. DEBUG builds have them in mutex.c and rwlock.c, with the checker around.
+// The fast paths: one atomic operation each. DEBUG builds have them in mutex.c and rwlock.c, with
+// the checker around.
 static __always_inline bool mutex_try_fast(mutex_t *m)
 {
 	uintptr_t expected = 0;
-	return __atomic_compare_exchange_n(&m->owner, &expected, (uintptr_t)current(), false, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&m->owner, &expected, (uintptr_t)current(), false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 static __always_inline void mutex_unlock_fast(mutex_t *m)
 {
 	uintptr_t expected = (uintptr_t)current();
-	if (unlikely(!__atomic_compare_exchange_n(&m->owner, &expected, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
+	if (unlikely(!__atomic_compare_exchange_n(&m->owner, &expected, 0, false, __ATOMIC_RELEASE,
+						  __ATOMIC_RELAXED)))
 		mutex_unlock_slow(m);
 }
 static __always_inline bool read_try_fast(rwlock_t *l)
 {
 	u32 state = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
 	while (likely(!(state & (RW_WRITER | RW_WAITERS))))
-		if (likely(__atomic_compare_exchange_n(&l->state, &state, state + 1, false, __ATOMIC_ACQUIRE,
-						       __ATOMIC_RELAXED)))
+		if (likely(__atomic_compare_exchange_n(&l->state, &state, state + 1, false,
+						       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
 			return true;
 	return false;
 }
 static __always_inline void read_unlock_fast(rwlock_t *l)
 {
-	if (unlikely(__atomic_sub_fetch(&l->state, 1, __ATOMIC_RELEASE) == RW_WAITERS)) // the last reader, and somebody waits
+	if (unlikely(__atomic_sub_fetch(&l->state, 1, __ATOMIC_RELEASE) ==
+		     RW_WAITERS)) // the last reader, and somebody waits
 		rwlock_unlock_slow(l);
 }
 static __always_inline bool write_try_fast(rwlock_t *l)
 {
 	u32 expected = 0;
-	if (unlikely(!__atomic_compare_exchange_n(&l->state, &expected, RW_WRITER, false, __ATOMIC_ACQUIRE,
-						  __ATOMIC_RELAXED)))
+	if (unlikely(!__atomic_compare_exchange_n(&l->state, &expected, RW_WRITER, false,
+						  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
 		return false;
 	__atomic_store_n(&l->writer, current(), __ATOMIC_RELAXED);
 	return true;
@@ -222,20 +242,35 @@ static inline void mutex_lock(mutex_t *m)
 	if (unlikely(!mutex_try_fast(m)))
 		mutex_lock_slow(m);
 }
-[[nodiscard]] static inline bool mutex_trylock(mutex_t *m) { return mutex_try_fast(m); }
+[[nodiscard]] static inline bool mutex_trylock(mutex_t *m)
+{
+	return mutex_try_fast(m);
+}
 [[nodiscard]] static inline int mutex_lock_killable(mutex_t *m)
 {
 	return likely(mutex_try_fast(m)) ? 0 : mutex_lock_slow_killable(m);
 }
-static inline void mutex_unlock(mutex_t *m) { mutex_unlock_fast(m); }
+static inline void mutex_unlock(mutex_t *m)
+{
+	mutex_unlock_fast(m);
+}
 static inline void read_lock(rwlock_t *l)
 {
 	if (unlikely(!read_try_fast(l)))
 		read_lock_slow(l);
 }
-[[nodiscard]] static inline bool read_trylock(rwlock_t *l) { return read_try_fast(l); }
-static inline void read_unlock(rwlock_t *l) { read_unlock_fast(l); }
-static inline void write_unlock(rwlock_t *l) { write_unlock_fast(l); }
+[[nodiscard]] static inline bool read_trylock(rwlock_t *l)
+{
+	return read_try_fast(l);
+}
+static inline void read_unlock(rwlock_t *l)
+{
+	read_unlock_fast(l);
+}
+static inline void write_unlock(rwlock_t *l)
+{
+	write_unlock_fast(l);
+}
 void write_lock(rwlock_t *l);
 [[nodiscard]] int write_lock_killable(rwlock_t *l);
 #endif

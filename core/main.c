@@ -30,7 +30,8 @@ static void initcalls_run(void)
 		(*i)();
 }
 
-// What needs to sleep goes on here, in a thread of its own, while the boot thread becomes the idle thread.
+// What needs to sleep goes on here, in a thread of its own, while the boot thread becomes the idle
+// thread.
 static void boot_rest(void *unused)
 {
 	(void)unused;
@@ -52,7 +53,9 @@ void kernel_main(void)
 	cmdline_init();
 	cpu_protections_init();
 	log_notice("Halyard %s, entered by %s", HALYARD_VERSION, bootinfo.door);
-	bootinfo_add_mem(0, 0x10000, BOOTMEM_RESERVED); // the interrupt vectors of old, and the other CPUs' first code
+	bootinfo_add_mem(
+		0, 0x10000,
+		BOOTMEM_RESERVED); // the interrupt vectors of old, and the other CPUs' first code
 	bootinfo_finish();
 	sched_init(); // from here on current() works
 	page_init();

@@ -6,14 +6,16 @@
 
 struct trap_frame;
 
-// Prints "Kernel panic: TEXT" and a symbolised backtrace of every CPU, stops all CPUs and, as the command line says
-// (panic=N as for Linux: N<0 reboot at once, 0 stay, N>0 after N s), restarts. Any context.
+// Prints "Kernel panic: TEXT" and a symbolised backtrace of every CPU, stops all CPUs and, as the
+// command line says (panic=N as for Linux: N<0 reboot at once, 0 stay, N>0 after N s), restarts.
+// Any context.
 [[noreturn]] __printf(1, 2) void panic(const char *fmt, ...);
 
 // A fault in the kernel at *frame: registers, backtrace, then panic. Any context.
 [[noreturn]] void oops(const struct trap_frame *frame, const char *what);
 
-// Prints the calls that lead here, from frame pointer fp; each frame is checked through the page tables before it is read.
+// Prints the calls that lead here, from frame pointer fp; each frame is checked through the page
+// tables before it is read.
 void backtrace_print(uintptr_t ip, uintptr_t fp);
 void backtrace_here(void);
 
@@ -29,5 +31,5 @@ const char *symbol_name(uintptr_t addr, char *buf, size_t cap);
 #define assert(x) ((void)sizeof(!(x)))
 #endif
 // As assert, but in RELEASE builds too: for cold paths where going on would corrupt data.
-#define assert_always(x) (likely(x) ? (void)0 : assert_failed(#x, __FILE__, __LINE__))
+#define assert_always(x)    (likely(x) ? (void)0 : assert_failed(#x, __FILE__, __LINE__))
 #define unreachable_state() assert_failed("unreachable", __FILE__, __LINE__)

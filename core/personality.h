@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the layer that programs see (linux/) gives to the core. Privileged.
-// The core knows no system call: it enters through the table here, and asks here what a program's fault means.
+// The core knows no system call: it enters through the table here, and asks here what a program's
+// fault means.
 #pragma once
 #include "base/types.h"
 #include "core/thread.h"
@@ -10,19 +11,19 @@ struct file;
 
 struct exception {
 	enum exception_kind {
-		EXC_PAGE_FAULT,	 // addr, and result: what vm_fault said
-		EXC_ILLEGAL,	 // undefined or privileged instruction
-		EXC_PROTECTION,	 // general protection, stack segment, alignment of a segment
+		EXC_PAGE_FAULT, // addr, and result: what vm_fault said
+		EXC_ILLEGAL,	// undefined or privileged instruction
+		EXC_PROTECTION, // general protection, stack segment, alignment of a segment
 		EXC_DIVIDE,
 		EXC_OVERFLOW,
-		EXC_FPU,	 // detail: SI code of SIGFPE
+		EXC_FPU, // detail: SI code of SIGFPE
 		EXC_BREAKPOINT,
 		EXC_SINGLE_STEP,
 		EXC_ALIGNMENT,
 	} kind;
 	u64 addr;
-	int result;    // page faults: -EFAULT, -EACCES, -EIO, -ENOMEM
-	u32 detail;    // architecture's error code; EXC_FPU: si_code
+	int result; // page faults: -EFAULT, -EACCES, -EIO, -ENOMEM
+	u32 detail; // architecture's error code; EXC_FPU: si_code
 	u32 vector;
 };
 
@@ -30,24 +31,29 @@ struct personality {
 	const char *name;
 	const void *const *syscalls; // functions of up to six register arguments returning long
 	u32 nsyscalls;
-	// A number outside the table or (native calls) not claimed by core. Returns what the program gets.
+	// A number outside the table or (native calls) not claimed by core. Returns what the
+	// program gets.
 	long (*syscall_unknown)(struct trap_frame *f, u64 nr);
-	// WORK_TRACE_ENTRY is set: runs around the call. nr may be changed; false: skip the call, result already in the frame.
+	// WORK_TRACE_ENTRY is set: runs around the call. nr may be changed; false: skip the call,
+	// result already in the frame.
 	bool (*syscall_enter)(struct trap_frame *f);
 	void (*syscall_leave)(struct trap_frame *f);
-	// A program's fault, in the faulting thread, interrupts on; may sleep; arranges for a signal.
+	// A program's fault, in the faulting thread, interrupts on; may sleep; arranges for a
+	// signal.
 	void (*exception)(struct trap_frame *f, const struct exception *e);
-	// Before returning to a program with WORK_SIGNAL or WORK_NOTIFY set; interrupts on, may sleep, may not return (exit).
-	// in_syscall: the frame belongs to a system call, which may have to be restarted.
+	// Before returning to a program with WORK_SIGNAL or WORK_NOTIFY set; interrupts on, may
+	// sleep, may not return (exit). in_syscall: the frame belongs to a system call, which may
+	// have to be restarted.
 	void (*exit_to_user)(struct trap_frame *f, bool in_syscall);
 	void (*file_get)(struct file *f); // reference counts of vm_area.file
 	void (*file_put)(struct file *f); // may sleep
 	void (*space_free)(void *space_personality);
-	void (*tick)(bool user); // scheduler tick in a program's thread, interrupts off: CPU-time timers and limits
+	void (*tick)(bool user); // scheduler tick in a program's thread, interrupts off: CPU-time
+				 // timers and limits
 	// Memory is out: kill something. true: try again.
 	bool (*out_of_memory)(void);
 	// Starts the first program; runs in a kernel thread after boot.
 	void (*start)(void);
 };
-extern const struct personality *personality; // set once before the first program runs
+extern const struct personality *personality;		// set once before the first program runs
 void personality_register(const struct personality *p); // linux calls it from its initcall

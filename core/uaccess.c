@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Copies between kernel and program memory: range checks around the architecture's moves. Privileged.
+// Copies between kernel and program memory: range checks around the architecture's moves.
+// Privileged.
 #include "core/uaccess.h"
 #include "base/string.h"
 #include "core/panic.h"
@@ -35,7 +36,8 @@ size_t clear_user_partial(void __user *dst, size_t len)
 	return left;
 }
 
-// Whether the aligned word w holds a zero byte, and where: the lowest byte whose top bit is set in the result.
+// Whether the aligned word w holds a zero byte, and where: the lowest byte whose top bit is set in
+// the result.
 static inline u64 zero_bytes(u64 w)
 {
 	return (w - 0x0101010101010101) & ~w & 0x8080808080808080;
@@ -130,7 +132,8 @@ int user_atomic_op_u32(u32 __user *p, enum user_atomic_op op, u32 arg, u32 *old)
 		return -EFAULT;
 	if (op == USER_OP_SET || op == USER_OP_ADD) {
 		user_access_begin();
-		r = op == USER_OP_SET ? arch_user_xchg(user_force(u32, p), arg, old) : arch_user_add(user_force(u32, p), arg, old);
+		r = op == USER_OP_SET ? arch_user_xchg(user_force(u32, p), arg, old)
+				      : arch_user_add(user_force(u32, p), arg, old);
 		user_access_end();
 		return r;
 	}
@@ -138,7 +141,9 @@ int user_atomic_op_u32(u32 __user *p, enum user_atomic_op op, u32 arg, u32 *old)
 	if (get_user(seen, p))
 		return -EFAULT;
 	for (;;) {
-		u32 want = op == USER_OP_OR ? seen | arg : op == USER_OP_ANDN ? seen & ~arg : seen ^ arg;
+		u32 want = op == USER_OP_OR	? seen | arg
+			   : op == USER_OP_ANDN ? seen & ~arg
+						: seen ^ arg;
 		r = user_cmpxchg_u32(p, seen, want, old);
 		if (r || *old == seen)
 			return r;

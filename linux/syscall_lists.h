@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every list of implemented system calls. Expanded with SYS(name) by syscall_table.c; included several times, so there is no guard.
+// Every list of implemented system calls. Expanded with SYS(name) by syscall_table.c; included
+// several times, so there is no guard.
 #ifndef SYS
 #define SYS(name)
 #endif

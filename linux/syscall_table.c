@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns the table of system calls: the CPU's list of numbers joined with the lists of what is implemented.
+// Owns the table of system calls: the CPU's list of numbers joined with the lists of what is
+// implemented.
 //
-// Each number has a function. For those without an implementation it is one that counts and says ENOSYS, so the table has no holes and
-// the entry code no extra test.
+// Each number has a function. For those without an implementation it is one that counts and says
+// ENOSYS, so the table has no holes and the entry code no extra test.
 #include "linux/syscall_table.h"
 #include "base/atomic.h"
 #include "base/errno.h"
@@ -28,12 +29,13 @@ static const char *const names[NR_COUNT] = {
 #undef NR
 };
 
-// One function a number, made for every number: the implemented ones are never entered and the linker drops nothing that matters.
-#define NR(number, name)                                 \
-	static long missing_##name(void)                 \
-	{                                                \
-		atomic_inc(&enosys_counts[number]);      \
-		return -ENOSYS;                          \
+// One function a number, made for every number: the implemented ones are never entered and the
+// linker drops nothing that matters.
+#define NR(number, name)                            \
+	static long missing_##name(void)            \
+	{                                           \
+		atomic_inc(&enosys_counts[number]); \
+		return -ENOSYS;                     \
 	}
 #include <linux_arch/syscall_numbers.h>
 #undef NR
@@ -44,7 +46,8 @@ static long missing_number(void)
 	return -ENOSYS;
 }
 
-// The implementations' own types do not matter here: the core passes six registers and takes one back.
+// The implementations' own types do not matter here: the core passes six registers and takes one
+// back.
 #define SYS(name) extern long sys_##name(void);
 #include "linux/syscall_lists.h"
 #undef SYS

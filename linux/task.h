@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Tasks (threads as Linux knows them), processes, process groups and sessions. Privileged.
 //
-// A task is one thread; a process is a thread group with everything that its threads share. A process outlives its last task as
-// a zombie until its parent has waited for it.
+// A task is one thread; a process is a thread group with everything that its threads share. A
+// process outlives its last task as a zombie until its parent has waited for it.
 //
-// Locks: tree lock (LOCK_pidmap, one, short): ids, parents, children, groups, sessions. Signal lock (LOCK_signal, one a process):
-// its list of tasks, pending signals, stop and exit state. The tree lock is taken first.
-// Lifetime: a task is kept by thread.refs, a process by refs; both are freed after an RCU grace period, so lookups by id only need
-// an RCU read section and refcount_inc_not_zero.
+// Locks: tree lock (LOCK_pidmap, one, short): ids, parents, children, groups, sessions. Signal lock
+// (LOCK_signal, one a process): its list of tasks, pending signals, stop and exit state. The tree
+// lock is taken first. Lifetime: a task is kept by thread.refs, a process by refs; both are freed
+// after an RCU grace period, so lookups by id only need an RCU read section and
+// refcount_inc_not_zero.
 #pragma once
 #include "base/atomic.h"
 #include "base/list.h"
@@ -31,15 +32,17 @@ struct robust_list_head;
 enum task_limits : u32 { PID_MAX_DEFAULT = 32768, PID_MAX_LIMIT = 4 * 1024 * 1024 };
 
 struct task {
-	struct thread thread; // must be first. thread.id is the tid, thread.name is comm
-	struct process *process; // immutable; counted
+	struct thread thread;	  // must be first. thread.id is the tid, thread.name is comm
+	struct process *process;  // immutable; counted
 	struct list process_link; // process->threads; signal lock
-	// private to the thread, but others may look with task_files_get and the like (then: signal lock)
-	struct fd_table *files;	 // nullptr once it exits. Changed by the thread itself with the signal lock held
+	// private to the thread, but others may look with task_files_get and the like (then: signal
+	// lock)
+	struct fd_table *files;	 // nullptr once it exits. Changed by the thread itself with the
+				 // signal lock held
 	struct fs_context *fs;	 // likewise
 	const struct cred *cred; // RCU; changed by the thread itself
 	// signals: signal lock of the process, but for what is said
-	sigset_t blocked;      // changed by the thread itself with the lock held; itself reads without
+	sigset_t blocked; // changed by the thread itself with the lock held; itself reads without
 	sigset_t saved_mask;   // thread itself
 	bool saved_mask_valid; // thread itself: give saved_mask back when the call ends
 	sigset_t real_blocked; // sigtimedwait: what is blocked but for the wait
@@ -50,7 +53,7 @@ struct task {
 	struct sigpending pending;
 	u64 altstack_sp, altstack_size; // thread itself
 	u32 altstack_flags;
-	struct restart_block restart; // thread itself
+	struct restart_block restart;		   // thread itself
 	u64 fault_vector, fault_error, fault_addr; // the last one, for signal frames; thread itself
 	// memory that the program asked the kernel to touch; thread itself
 	u64 clear_child_tid, set_child_tid;
@@ -80,12 +83,14 @@ struct pgrp {
 
 struct session {
 	refcount_t refs;
-	u32 id;	      // immutable
-	u32 nmembers; // tree lock
+	u32 id;			// immutable
+	u32 nmembers;		// tree lock
 	struct process *leader; // tree lock; nullptr once it has exited
-	// The controlling terminal. Tree lock; set and cleared by linux/tty, which keeps what it needs counted.
+	// The controlling terminal. Tree lock; set and cleared by linux/tty, which keeps what it
+	// needs counted.
 	struct tty *tty;
-	void (*leader_exited)(struct session *s); // called without locks when the leader exits and tty is set; may sleep
+	void (*leader_exited)(struct session *s); // called without locks when the leader exits and
+						  // tty is set; may sleep
 };
 
 struct rusage_sums { // signal lock
@@ -97,10 +102,27 @@ struct rusage_sums { // signal lock
 	u64 rchar, wchar, syscr, syscw;
 };
 
-struct rlimit_pair { u64 cur, max; };
+struct rlimit_pair {
+	u64 cur, max;
+};
 enum rlimit_kind {
-	RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_CORE, RLIMIT_RSS, RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_MEMLOCK,
-	RLIMIT_AS, RLIMIT_LOCKS, RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_RTPRIO, RLIMIT_RTTIME, RLIMIT_COUNT,
+	RLIMIT_CPU,
+	RLIMIT_FSIZE,
+	RLIMIT_DATA,
+	RLIMIT_STACK,
+	RLIMIT_CORE,
+	RLIMIT_RSS,
+	RLIMIT_NPROC,
+	RLIMIT_NOFILE,
+	RLIMIT_MEMLOCK,
+	RLIMIT_AS,
+	RLIMIT_LOCKS,
+	RLIMIT_SIGPENDING,
+	RLIMIT_MSGQUEUE,
+	RLIMIT_NICE,
+	RLIMIT_RTPRIO,
+	RLIMIT_RTTIME,
+	RLIMIT_COUNT,
 };
 constexpr u64 RLIM_INFINITY = ~0ull;
 
@@ -110,59 +132,62 @@ enum process_state : u8 {
 	PROCESS_REAPED, // nobody will find it any more
 };
 
-struct itimer_cpu { u64 expires_ns, interval_ns; }; // of process CPU time; signal lock
+struct itimer_cpu {
+	u64 expires_ns, interval_ns;
+}; // of process CPU time; signal lock
 
 struct process {
 	refcount_t refs;
 	u32 pid; // immutable
 	// tree lock
-	struct process *parent;	 // counted by being a child; the first process has itself
-	struct list children;	 // alive, by sibling
-	struct list zombies;	 // dead and not waited for, by sibling, in the order of death
+	struct process *parent; // counted by being a child; the first process has itself
+	struct list children;	// alive, by sibling
+	struct list zombies;	// dead and not waited for, by sibling, in the order of death
 	struct list sibling;
-	struct pgrp *pgrp;	 // Reading the pointer: tree lock; the id alone: process_pgid
+	struct pgrp *pgrp;	   // Reading the pointer: tree lock; the id alone: process_pgid
 	struct pgrp *dropped_pgrp; // left as its last member; put by whoever reaps
 	struct list pgrp_link;
-	bool is_subreaper;	 // own threads
-	bool has_subreaper;	 // an ancestor may be one; hint
+	bool is_subreaper;  // own threads
+	bool has_subreaper; // an ancestor may be one; hint
 	bool did_exec;
-	u8 exit_signal;		 // to the parent: SIGCHLD, another or 0
-	u32 exit_uid;		 // real user of the last task; valid when a zombie
-	char exit_name[16];	 // its name, likewise
+	u8 exit_signal;	    // to the parent: SIGCHLD, another or 0
+	u32 exit_uid;	    // real user of the last task; valid when a zombie
+	char exit_name[16]; // its name, likewise
 	u32 parent_exec_generation;
 	struct wait_queue child_wait; // waits of this process's threads for its children
 	// signal lock
 	spinlock_t lock;
-	enum process_state state; // changed with tree lock and signal lock held
-	u32 nthreads;		  // that have not begun to exit
-	struct list threads;	  // task.process_link, in order of creation, exiting ones included
-	struct sighand *sighand;  // counted; changed by exec
+	enum process_state state;  // changed with tree lock and signal lock held
+	u32 nthreads;		   // that have not begun to exit
+	struct list threads;	   // task.process_link, in order of creation, exiting ones included
+	struct sighand *sighand;   // counted; changed by exec
 	struct sigpending pending; // for the process as a whole
-	u32 exit_status;	  // as wait4 reports it; valid from group_exit or the last task's end
-	bool group_exit;	  // every task is to end
-	struct task *exec_task;	  // waits for all others to end
-	u32 stop_signal;	  // a group stop is under way or complete; 0: none
-	u32 stop_remaining;	  // tasks that have not stopped yet
-	bool stopped;		  // complete
+	u32 exit_status;	// as wait4 reports it; valid from group_exit or the last task's end
+	bool group_exit;	// every task is to end
+	struct task *exec_task; // waits for all others to end
+	u32 stop_signal;	// a group stop is under way or complete; 0: none
+	u32 stop_remaining;	// tasks that have not stopped yet
+	bool stopped;		// complete
 	bool stop_reportable, continue_reportable; // wait4 has not told yet
-	u32 notify_stop;	  // CLD_STOPPED / CLD_CONTINUED to send to the parent on the way out, 0 none
-	struct wait_queue signal_wait; // signalfd, sigtimedwait
-	struct wait_queue pidfd_wait; // woken when it becomes a zombie
-	struct rusage_sums dead_threads; // of tasks that ended
-	struct rusage_sums children_sums; // of children that were waited for
-	struct rlimit_pair rlimits[RLIMIT_COUNT]; // written with the signal lock held; read without (64-bit reads)
+	u32 notify_stop; // CLD_STOPPED / CLD_CONTINUED to send to the parent on the way out, 0 none
+	struct wait_queue signal_wait;		  // signalfd, sigtimedwait
+	struct wait_queue pidfd_wait;		  // woken when it becomes a zombie
+	struct rusage_sums dead_threads;	  // of tasks that ended
+	struct rusage_sums children_sums;	  // of children that were waited for
+	struct rlimit_pair rlimits[RLIMIT_COUNT]; // written with the signal lock held; read without
+						  // (64-bit reads)
 	struct timer itimer_real;
 	struct work itimer_work;
 	u64 itimer_real_expires_ns, itimer_real_interval_ns; // 0: not armed
 	bool itimer_real_used;
 	struct itimer_cpu itimer_virtual, itimer_prof;
-	u64 cpu_limit_next_ns;	  // RLIMIT_CPU: when SIGXCPU comes next; ~0 none
-	bool cpu_timers_active;	  // any of the three is on: the tick looks. Atomic
+	u64 cpu_limit_next_ns;	// RLIMIT_CPU: when SIGXCPU comes next; ~0 none
+	bool cpu_timers_active; // any of the three is on: the tick looks. Atomic
 	struct posix_timers *timers;
-	u64 start_ns;		  // monotonic; immutable
+	u64 start_ns;		   // monotonic; immutable
 	u32 membarrier_registered; // commands; own threads
-	s16 oom_score_adj;	  // atomic
-	u32 exec_generation;	  // incremented by each exec
+	s16 oom_score_adj;	   // atomic
+	u32 exec_generation;	   // incremented by each exec
 	struct rcu_head rcu;
 };
 
@@ -170,27 +195,57 @@ static inline struct task *current_task(void) // only in a program's thread
 {
 	return (struct task *)current();
 }
-static inline struct process *current_process(void) { return current_task()->process; }
-static inline bool current_is_task(void) { return current()->id != 0; }
-static inline struct task *thread_task(struct thread *t) { return t->id ? (struct task *)t : nullptr; }
+static inline struct process *current_process(void)
+{
+	return current_task()->process;
+}
+static inline bool current_is_task(void)
+{
+	return current()->id != 0;
+}
+static inline struct task *thread_task(struct thread *t)
+{
+	return t->id ? (struct task *)t : nullptr;
+}
 
 extern struct process *init_process; // pid 1; set before it runs
 
 // ---- references and lookups ----
-static inline struct task *task_get(struct task *t) { thread_get(&t->thread); return t; }
-static inline void task_put(struct task *t) { thread_put(&t->thread); }
-static inline struct process *process_get(struct process *p) { refcount_inc(&p->refs); return p; }
+static inline struct task *task_get(struct task *t)
+{
+	thread_get(&t->thread);
+	return t;
+}
+static inline void task_put(struct task *t)
+{
+	thread_put(&t->thread);
+}
+static inline struct process *process_get(struct process *p)
+{
+	refcount_inc(&p->refs);
+	return p;
+}
 void process_put(struct process *p);
-struct process *process_find(u32 pid);	 // with a reference, zombies included; nullptr
-struct task *task_find(u32 tid);	 // with a reference; nullptr
-struct process *process_next(u32 *pid);	 // the first with pid >= *pid, which is set to its pid; with a reference
+struct process *process_find(u32 pid); // with a reference, zombies included; nullptr
+struct task *task_find(u32 tid);       // with a reference; nullptr
+struct process *process_next(
+	u32 *pid); // the first with pid >= *pid, which is set to its pid; with a reference
 // The process's first task with tid >= *tid (set to it), with a reference; nullptr at the end.
 struct task *process_task_next(struct process *p, u32 *tid);
-struct task *process_any_task(struct process *p); // some living task with a reference (the leader if it lives); nullptr: zombie
-struct pgrp *pgrp_find(u32 id);		 // with a reference
-static inline struct pgrp *pgrp_get(struct pgrp *g) { refcount_inc(&g->refs); return g; }
+struct task *process_any_task(struct process *p); // some living task with a reference (the leader
+						  // if it lives); nullptr: zombie
+struct pgrp *pgrp_find(u32 id); // with a reference
+static inline struct pgrp *pgrp_get(struct pgrp *g)
+{
+	refcount_inc(&g->refs);
+	return g;
+}
 void pgrp_put(struct pgrp *g);
-static inline struct session *session_get(struct session *s) { refcount_inc(&s->refs); return s; }
+static inline struct session *session_get(struct session *s)
+{
+	refcount_inc(&s->refs);
+	return s;
+}
 void session_put(struct session *s);
 u32 pid_max(void);
 int pid_set_max(u32 max); // -EINVAL outside 301..PID_MAX_LIMIT
@@ -199,19 +254,31 @@ u64 pid_created(void);	  // numbers given out since boot, for /proc/stat
 u32 task_count(void);	  // living tasks
 
 extern spinlock_t process_tree_lock;
-static inline void tree_lock(void) { spin_lock(&process_tree_lock); }
-static inline void tree_unlock(void) { spin_unlock(&process_tree_lock); }
+static inline void tree_lock(void)
+{
+	spin_lock(&process_tree_lock);
+}
+static inline void tree_unlock(void)
+{
+	spin_unlock(&process_tree_lock);
+}
 
 // ---- ids: any process, any context; racy by nature ----
 u32 process_ppid(struct process *p);
 u32 process_pgid(struct process *p);
 u32 process_sid(struct process *p);
-static inline u32 current_pid(void) { return current_process()->pid; }
-static inline u32 current_tid(void) { return current()->id; }
+static inline u32 current_pid(void)
+{
+	return current_process()->pid;
+}
+static inline u32 current_tid(void)
+{
+	return current()->id;
+}
 struct pgrp *process_pgrp_get(struct process *p);	// with a reference
 struct session *process_session_get(struct process *p); // with a reference
-// A group none of whose members has a parent in another group of the same session: its stopped members cannot be continued by
-// job control. Takes the tree lock.
+// A group none of whose members has a parent in another group of the same session: its stopped
+// members cannot be continued by job control. Takes the tree lock.
 bool pgrp_is_orphaned(struct pgrp *g);
 
 // ---- what belongs to another task; with a reference, nullptr when it is gone ----
@@ -221,16 +288,25 @@ struct fd_table *task_files_get(struct task *t);
 struct fs_context *task_fs_get(struct task *t);
 
 // ---- limits and accounting ----
-static inline u64 rlimit(enum rlimit_kind k) { return READ_ONCE(current_process()->rlimits[k].cur); }
-static inline u64 process_rlimit(struct process *p, enum rlimit_kind k) { return READ_ONCE(p->rlimits[k].cur); }
-int process_rlimit_set(struct process *p, enum rlimit_kind k, const struct rlimit_pair *new); // privilege was checked
-void process_times(struct process *p, u64 *user_ns, u64 *system_ns); // all its threads, dead ones included
-void process_rusage(struct process *p, struct rusage_sums *out);     // likewise
-// May the current thread look into p (ptrace's read rule, /proc/PID/*)? fs: by fs ids, else by real ids.
+static inline u64 rlimit(enum rlimit_kind k)
+{
+	return READ_ONCE(current_process()->rlimits[k].cur);
+}
+static inline u64 process_rlimit(struct process *p, enum rlimit_kind k)
+{
+	return READ_ONCE(p->rlimits[k].cur);
+}
+int process_rlimit_set(struct process *p, enum rlimit_kind k,
+		       const struct rlimit_pair *new); // privilege was checked
+void process_times(struct process *p, u64 *user_ns,
+		   u64 *system_ns); // all its threads, dead ones included
+void process_rusage(struct process *p, struct rusage_sums *out); // likewise
+// May the current thread look into p (ptrace's read rule, /proc/PID/*)? fs: by fs ids, else by real
+// ids.
 bool process_may_access(struct process *p, bool fs_ids);
 char task_state_char(struct task *t); // R S D T t Z X as ps shows it
 
 // ---- lifecycle used elsewhere ----
-[[noreturn]] void task_exit(u32 wait_status);	  // the current thread only
+[[noreturn]] void task_exit(u32 wait_status);	       // the current thread only
 [[noreturn]] void process_exit_group(u32 wait_status); // the current process
-void linux_start(void); // personality->start
+void linux_start(void);				       // personality->start

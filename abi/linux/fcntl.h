@@ -89,8 +89,21 @@ static_assert(sizeof(struct flock) == 32);
 
 enum { LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8 }; // flock(2)
 
-enum { F_SEAL_SEAL = 1, F_SEAL_SHRINK = 2, F_SEAL_GROW = 4, F_SEAL_WRITE = 8, F_SEAL_FUTURE_WRITE = 16, F_SEAL_EXEC = 32 };
-enum { MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_HUGETLB = 4, MFD_NOEXEC_SEAL = 8, MFD_EXEC = 16 };
+enum {
+	F_SEAL_SEAL = 1,
+	F_SEAL_SHRINK = 2,
+	F_SEAL_GROW = 4,
+	F_SEAL_WRITE = 8,
+	F_SEAL_FUTURE_WRITE = 16,
+	F_SEAL_EXEC = 32
+};
+enum {
+	MFD_CLOEXEC = 1,
+	MFD_ALLOW_SEALING = 2,
+	MFD_HUGETLB = 4,
+	MFD_NOEXEC_SEAL = 8,
+	MFD_EXEC = 16
+};
 
 struct open_how { // openat2(2)
 	u64 flags;
@@ -128,7 +141,13 @@ enum {
 };
 enum { SYNC_FILE_RANGE_WAIT_BEFORE = 1, SYNC_FILE_RANGE_WRITE = 2, SYNC_FILE_RANGE_WAIT_AFTER = 4 };
 enum { SPLICE_F_MOVE = 1, SPLICE_F_NONBLOCK = 2, SPLICE_F_MORE = 4, SPLICE_F_GIFT = 8 };
-enum { RWF_HIPRI = 1, RWF_DSYNC = 2, RWF_SYNC = 4, RWF_NOWAIT = 8, RWF_APPEND = 16 }; // preadv2, pwritev2
+enum {
+	RWF_HIPRI = 1,
+	RWF_DSYNC = 2,
+	RWF_SYNC = 4,
+	RWF_NOWAIT = 8,
+	RWF_APPEND = 16
+}; // preadv2, pwritev2
 enum { CLOSE_RANGE_UNSHARE = 2, CLOSE_RANGE_CLOEXEC = 4 };
 enum { XATTR_CREATE = 1, XATTR_REPLACE = 2 };
 constexpr u32 XATTR_NAME_MAX = 255;

@@ -33,7 +33,8 @@ constexpr u64 CLONE_CLEAR_SIGHAND = 0x100000000;
 constexpr u64 CLONE_INTO_CGROUP = 0x200000000;
 
 struct linux_clone_args {
-	u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+	u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+		set_tid_size, cgroup;
 };
 constexpr u32 CLONE_ARGS_SIZE_VER0 = 64;
 static_assert(sizeof(struct linux_clone_args) == 88);

@@ -4,9 +4,37 @@
 #include "base/types.h"
 
 enum {
-	SIGHUP = 1, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGUSR1, SIGSEGV, SIGUSR2, SIGPIPE,
-	SIGALRM, SIGTERM, SIGSTKFLT, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGXCPU, SIGXFSZ,
-	SIGVTALRM, SIGPROF, SIGWINCH, SIGIO, SIGPWR, SIGSYS,
+	SIGHUP = 1,
+	SIGINT,
+	SIGQUIT,
+	SIGILL,
+	SIGTRAP,
+	SIGABRT,
+	SIGBUS,
+	SIGFPE,
+	SIGKILL,
+	SIGUSR1,
+	SIGSEGV,
+	SIGUSR2,
+	SIGPIPE,
+	SIGALRM,
+	SIGTERM,
+	SIGSTKFLT,
+	SIGCHLD,
+	SIGCONT,
+	SIGSTOP,
+	SIGTSTP,
+	SIGTTIN,
+	SIGTTOU,
+	SIGURG,
+	SIGXCPU,
+	SIGXFSZ,
+	SIGVTALRM,
+	SIGPROF,
+	SIGWINCH,
+	SIGIO,
+	SIGPWR,
+	SIGSYS,
 	SIGRTMIN = 32,
 	SIGRTMAX = 64,
 };
@@ -51,14 +79,45 @@ static_assert(sizeof(struct linux_sigaction) == 32);
 
 // si_code
 enum {
-	SI_USER = 0, SI_KERNEL = 0x80, SI_QUEUE = -1, SI_TIMER = -2, SI_MESGQ = -3, SI_ASYNCIO = -4, SI_SIGIO = -5, SI_TKILL = -6,
-	ILL_ILLOPC = 1, ILL_ILLOPN = 2, ILL_PRVOPC = 5,
-	FPE_INTDIV = 1, FPE_INTOVF = 2, FPE_FLTDIV = 3, FPE_FLTOVF = 4, FPE_FLTUND = 5, FPE_FLTRES = 6, FPE_FLTINV = 7,
-	SEGV_MAPERR = 1, SEGV_ACCERR = 2, SEGV_PKUERR = 4,
-	BUS_ADRALN = 1, BUS_ADRERR = 2, BUS_OBJERR = 3,
-	TRAP_BRKPT = 1, TRAP_TRACE = 2, TRAP_HWBKPT = 4,
-	CLD_EXITED = 1, CLD_KILLED = 2, CLD_DUMPED = 3, CLD_TRAPPED = 4, CLD_STOPPED = 5, CLD_CONTINUED = 6,
-	POLL_IN = 1, POLL_OUT = 2, POLL_MSG = 3, POLL_ERR = 4, POLL_PRI = 5, POLL_HUP = 6,
+	SI_USER = 0,
+	SI_KERNEL = 0x80,
+	SI_QUEUE = -1,
+	SI_TIMER = -2,
+	SI_MESGQ = -3,
+	SI_ASYNCIO = -4,
+	SI_SIGIO = -5,
+	SI_TKILL = -6,
+	ILL_ILLOPC = 1,
+	ILL_ILLOPN = 2,
+	ILL_PRVOPC = 5,
+	FPE_INTDIV = 1,
+	FPE_INTOVF = 2,
+	FPE_FLTDIV = 3,
+	FPE_FLTOVF = 4,
+	FPE_FLTUND = 5,
+	FPE_FLTRES = 6,
+	FPE_FLTINV = 7,
+	SEGV_MAPERR = 1,
+	SEGV_ACCERR = 2,
+	SEGV_PKUERR = 4,
+	BUS_ADRALN = 1,
+	BUS_ADRERR = 2,
+	BUS_OBJERR = 3,
+	TRAP_BRKPT = 1,
+	TRAP_TRACE = 2,
+	TRAP_HWBKPT = 4,
+	CLD_EXITED = 1,
+	CLD_KILLED = 2,
+	CLD_DUMPED = 3,
+	CLD_TRAPPED = 4,
+	CLD_STOPPED = 5,
+	CLD_CONTINUED = 6,
+	POLL_IN = 1,
+	POLL_OUT = 2,
+	POLL_MSG = 3,
+	POLL_ERR = 4,
+	POLL_PRI = 5,
+	POLL_HUP = 6,
 };
 
 // The part of siginfo_t that carries data; a program's copy is followed by zeroes up to 128 bytes.
@@ -68,12 +127,39 @@ struct siginfo {
 	s32 code;
 	u32 pad;
 	union {
-		struct { s32 pid; u32 uid; u64 value; } rt; // kill: without value
-		struct { s32 id; s32 overrun; u64 value; } timer;
-		struct { s32 pid; u32 uid; s32 status; s32 pad; s64 utime, stime; } child; // times in clock ticks
-		struct { u64 addr; u16 addr_lsb; u16 pad[3]; u64 lower, upper; } fault;
-		struct { s64 band; s32 fd; u32 pad; } poll;
-		struct { u64 call_addr; s32 nr; u32 arch; } sys;
+		struct {
+			s32 pid;
+			u32 uid;
+			u64 value;
+		} rt; // kill: without value
+		struct {
+			s32 id;
+			s32 overrun;
+			u64 value;
+		} timer;
+		struct {
+			s32 pid;
+			u32 uid;
+			s32 status;
+			s32 pad;
+			s64 utime, stime;
+		} child; // times in clock ticks
+		struct {
+			u64 addr;
+			u16 addr_lsb;
+			u16 pad[3];
+			u64 lower, upper;
+		} fault;
+		struct {
+			s64 band;
+			s32 fd;
+			u32 pad;
+		} poll;
+		struct {
+			u64 call_addr;
+			s32 nr;
+			u32 arch;
+		} sys;
 		u64 raw[4];
 	};
 };

@@ -2,16 +2,37 @@
 // Times and clocks as programs see them.
 #pragma once
 #include "base/types.h"
-struct linux_timespec { s64 sec, nsec; };
-struct linux_timeval { s64 sec, usec; };
-struct linux_itimerspec { struct linux_timespec interval, value; };
-struct linux_itimerval { struct linux_timeval interval, value; };
-struct linux_timezone { s32 minuteswest, dsttime; };
-struct linux_tms { s64 utime, stime, cutime, cstime; };
+struct linux_timespec {
+	s64 sec, nsec;
+};
+struct linux_timeval {
+	s64 sec, usec;
+};
+struct linux_itimerspec {
+	struct linux_timespec interval, value;
+};
+struct linux_itimerval {
+	struct linux_timeval interval, value;
+};
+struct linux_timezone {
+	s32 minuteswest, dsttime;
+};
+struct linux_tms {
+	s64 utime, stime, cutime, cstime;
+};
 enum {
-	CLOCK_REALTIME = 0, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, CLOCK_MONOTONIC_RAW,
-	CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM,
-	CLOCK_SGI_CYCLE, CLOCK_TAI,
+	CLOCK_REALTIME = 0,
+	CLOCK_MONOTONIC,
+	CLOCK_PROCESS_CPUTIME_ID,
+	CLOCK_THREAD_CPUTIME_ID,
+	CLOCK_MONOTONIC_RAW,
+	CLOCK_REALTIME_COARSE,
+	CLOCK_MONOTONIC_COARSE,
+	CLOCK_BOOTTIME,
+	CLOCK_REALTIME_ALARM,
+	CLOCK_BOOTTIME_ALARM,
+	CLOCK_SGI_CYCLE,
+	CLOCK_TAI,
 };
 enum { TIMER_ABSTIME = 1 };
 enum { ITIMER_REAL = 0, ITIMER_VIRTUAL = 1, ITIMER_PROF = 2 };

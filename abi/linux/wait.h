@@ -12,5 +12,11 @@ constexpr u32 WALL = 0x40000000;      // __WALL
 constexpr u32 WCLONE = 0x80000000;    // __WCLONE
 enum { P_ALL = 0, P_PID = 1, P_PGID = 2, P_PIDFD = 3 };
 constexpr u32 WAIT_STATUS_CONTINUED = 0xffff;
-static inline u32 wait_status_exit(u32 code) { return (code & 0xff) << 8; }
-static inline u32 wait_status_stop(u32 sig) { return sig << 8 | 0x7f; }
+static inline u32 wait_status_exit(u32 code)
+{
+	return (code & 0xff) << 8;
+}
+static inline u32 wait_status_stop(u32 sig)
+{
+	return sig << 8 | 0x7f;
+}

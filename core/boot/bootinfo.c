@@ -104,7 +104,8 @@ void bootinfo_finish(void)
 	u32 n = bootinfo.nmem;
 
 	if (!n) // QEMU's -kernel, for one, overwrites what it has prepared
-		panic("The boot loader gave no memory map; perhaps the command line is longer than its %u bytes", CMDLINE_MAX - 1);
+		panic("The boot loader gave no memory map; perhaps the command line is longer than its %u bytes",
+		      CMDLINE_MAX - 1);
 	for (u32 i = 0; i < n; i++)
 		ranges[i] = bootinfo.mem[i];
 	if (bootinfo.kernel_size)

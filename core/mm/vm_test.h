@@ -46,8 +46,9 @@ static inline u64 peek(struct vm_space *s, u64 addr)
 	return vm_access_remote(s, addr, &v, sizeof(v), false, false) == sizeof(v) ? v : ~0ull;
 }
 
-// An idle CPU that clears a page has it in hand meanwhile, which looks as if it were in use: the smallest of many readings counts.
-// The kernel's own tables grow now and then (stacks of threads) and stay.
+// An idle CPU that clears a page has it in hand meanwhile, which looks as if it were in use: the
+// smallest of many readings counts. The kernel's own tables grow now and then (stacks of threads)
+// and stay.
 static inline u64 owned_by_programs(void)
 {
 	u64 least = ~0ull;

@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: MIT
-// Placement of threads on CPUs: where wakees and children go, and what an idle CPU takes from busy ones. Privileged.
+// Placement of threads on CPUs: where wakees and children go, and what an idle CPU takes from busy
+// ones. Privileged.
 #include "core/sched/sched_priv.h"
 
-static inline u32 load(u32 cpu) { return READ_ONCE(rq_of(cpu)->nr_running); }
+static inline u32 load(u32 cpu)
+{
+	return READ_ONCE(rq_of(cpu)->nr_running);
+}
 
 static u32 idle_cpu(cpumask_t allowed, u32 first)
 {
 	if (allowed >> first & 1 && !load(first))
 		return first;
-	for_each_cpu (cpu, allowed)
+	for_each_cpu(cpu, allowed)
 		if (!load((u32)cpu))
 			return (u32)cpu;
 	return CPU_MAX;
 }
 
-// Waking on another CPU costs an interrupt and, under emulation, several times a local switch: so a waker that is about to sleep
-// keeps its wakee, and otherwise the wakee goes where it ran last if that CPU is idle.
+// Waking on another CPU costs an interrupt and, under emulation, several times a local switch: so a
+// waker that is about to sleep keeps its wakee, and otherwise the wakee goes where it ran last if
+// that CPU is idle.
 u32 sched_pick_cpu(struct thread *t, u32 waker, bool sync)
 {
 	cpumask_t allowed = t->affinity & cpumask_all();
@@ -38,7 +43,7 @@ u32 sched_pick_cpu_fork(const struct thread *t)
 	cpumask_t allowed = t->affinity & cpumask_all();
 	u32 here = this_cpu_id(), best = CPU_MAX, least = ~0u;
 
-	for_each_cpu (cpu, allowed) {
+	for_each_cpu(cpu, allowed) {
 		u32 n = load((u32)cpu);
 		if (n < least || (n == least && cpu == here)) {
 			least = n;
@@ -52,7 +57,8 @@ static struct thread *movable(struct run_queue *from, u32 to)
 {
 	for (struct rb_node *n = rb_first_cached(&from->fair); n; n = rb_next(n)) {
 		struct thread *t = container_of(n, struct thread, se.node);
-		if (t != from->curr && t->affinity >> to & 1 && !__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE))
+		if (t != from->curr && t->affinity >> to & 1 &&
+		    !__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE))
 			return t;
 	}
 	return nullptr;
@@ -83,8 +89,9 @@ bool balance_pull(struct run_queue *rq)
 	spin_unlock(&from->lock);
 	if (!t)
 		return false;
-	// Whatever its state says it must be queued: it may have been preempted between setting the state and going to sleep. Only a
-	// wake-up in between, which finds it not queued, may have done so already or even have sent it elsewhere.
+	// Whatever its state says it must be queued: it may have been preempted between setting the
+	// state and going to sleep. Only a wake-up in between, which finds it not queued, may have
+	// done so already or even have sent it elsewhere.
 	spin_lock(&rq->lock);
 	t->se.vruntime += rq->min_vruntime;
 	if (t->cpu == rq->cpu && !t->se.queued)

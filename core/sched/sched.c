@@ -1,24 +1,31 @@
 // SPDX-License-Identifier: MIT
 // The scheduler: picks which thread runs on each CPU. Privileged.
 //
-// Purpose. Each CPU has a run queue with three classes in strict order: real-time (FIFO and round robin, 99 priorities), fair (weighted by
-// nice, in the order of weighted run time), idle (the idle thread; policy IDLE is the fair class with a tiny weight).
+// Purpose. Each CPU has a run queue with three classes in strict order: real-time (FIFO and round
+// robin, 99 priorities), fair (weighted by nice, in the order of weighted run time), idle (the idle
+// thread; policy IDLE is the fair class with a tiny weight).
 //
-// States. A thread that is RUNNABLE is queued on the run queue of thread.cpu, the running one included (se.queued). One that wants to
-// sleep sets its state first, looks at its condition, and calls schedule(), which takes it off the queue if the state still says so. A
-// wake-up sets the state back to RUNNABLE under the run queue's lock and queues the thread if it had been taken off. Because the lock is
-// held through the whole context switch, a thread that can be queued is never half switched out.
+// States. A thread that is RUNNABLE is queued on the run queue of thread.cpu, the running one
+// included (se.queued). One that wants to sleep sets its state first, looks at its condition, and
+// calls schedule(), which takes it off the queue if the state still says so. A wake-up sets the
+// state back to RUNNABLE under the run queue's lock and queues the thread if it had been taken off.
+// Because the lock is held through the whole context switch, a thread that can be queued is never
+// half switched out.
 //
-// Locks. run_queue.lock with interrupts off; never two of them at once: a thread that moves is taken off under one lock, belongs to
-// nobody while it is RUNNABLE and not queued, and is queued under the other. thread.cpu changes only under the lock of the old queue.
+// Locks. run_queue.lock with interrupts off; never two of them at once: a thread that moves is
+// taken off under one lock, belongs to nobody while it is RUNNABLE and not queued, and is queued
+// under the other. thread.cpu changes only under the lock of the old queue.
 //
-// Reschedule. rq_resched() sets WORK_RESCHED in the running thread (looked at on the way to a program) and clears PREEMPT_NO_RESCHED in
-// the CPU's preempt_count (so that the next preempt_enable or interrupt exit in the kernel switches); another CPU does the latter for
-// itself when the kick arrives.
+// Reschedule. rq_resched() sets WORK_RESCHED in the running thread (looked at on the way to a
+// program) and clears PREEMPT_NO_RESCHED in the CPU's preempt_count (so that the next
+// preempt_enable or interrupt exit in the kernel switches); another CPU does the latter for itself
+// when the kick arrives.
 //
-// Time. One tick each 4 ms while a CPU is not idle: it ends turns, samples user and system time, and balances. An idle CPU has none.
+// Time. One tick each 4 ms while a CPU is not idle: it ends turns, samples user and system time,
+// and balances. An idle CPU has none.
 //
-// Lifetime. A thread that exits is DEAD after its last schedule(); the thread that runs next drops its reference.
+// Lifetime. A thread that exits is DEAD after its last schedule(); the thread that runs next drops
+// its reference.
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/rcu.h"
@@ -87,8 +94,8 @@ static void fold_resched(void)
 	this_cpu_write(preempt_count, this_cpu_read(preempt_count) & ~PREEMPT_NO_RESCHED);
 }
 
-// A grace period may wait for this CPU, which has not switched for a while: if the interrupted code held preemption off it is asked
-// to switch as soon as it no longer does. Interrupt context.
+// A grace period may wait for this CPU, which has not switched for a while: if the interrupted code
+// held preemption off it is asked to switch as soon as it no longer does. Interrupt context.
 static void rcu_hurry(void)
 {
 	if (likely(!this_cpu_read(rcu_wanted)))
@@ -129,7 +136,8 @@ static void check_preempt(struct run_queue *rq, struct thread *woken)
 	bool preempt;
 
 	if (is_rt(woken))
-		preempt = !is_rt(curr) || woken->rt_priority > curr->rt_priority || curr == rq->idle;
+		preempt =
+			!is_rt(curr) || woken->rt_priority > curr->rt_priority || curr == rq->idle;
 	else
 		preempt = !is_rt(curr) && fair_should_preempt(rq, curr, woken);
 	if (preempt || curr == rq->idle)
@@ -139,7 +147,8 @@ static void check_preempt(struct run_queue *rq, struct thread *woken)
 static struct thread *pick_next(struct run_queue *rq)
 {
 	if (rq->nr_rt) {
-		u32 p = rq->rt_bitmap[1] ? 127 - (u32)__builtin_clzll(rq->rt_bitmap[1]) : 63 - (u32)__builtin_clzll(rq->rt_bitmap[0]);
+		u32 p = rq->rt_bitmap[1] ? 127 - (u32)__builtin_clzll(rq->rt_bitmap[1])
+					 : 63 - (u32)__builtin_clzll(rq->rt_bitmap[0]);
 		return list_first_entry(&rq->rt[p], struct thread, se.rt_link);
 	}
 	return fair_first(rq);
@@ -173,7 +182,8 @@ static void account_idle(struct run_queue *rq, struct thread *prev, struct threa
 	}
 }
 
-// preemption is off on entry (count is 1) and stays so; interrupts off. preempted: the thread did not ask.
+// preemption is off on entry (count is 1) and stays so; interrupts off. preempted: the thread did
+// not ask.
 static void switch_thread(bool preempted)
 {
 	struct run_queue *rq = this_rq();
@@ -197,7 +207,8 @@ static void switch_thread(bool preempted)
 		spin_unlock_raw(&rq->lock);
 		balance_pull(rq);
 		spin_lock_raw(&rq->lock);
-		if (prev->se.queued && !is_rt(prev) && prev != rq->idle) // woken meanwhile; a wake-up leaves it here while on_cpu
+		if (prev->se.queued && !is_rt(prev) &&
+		    prev != rq->idle) // woken meanwhile; a wake-up leaves it here while on_cpu
 			fair_enqueue(rq, prev, false);
 		next = pick_next(rq);
 		if (!next)
@@ -244,7 +255,8 @@ void preempt_schedule_irq(void)
 
 void preempt_schedule(void)
 {
-	// whoever turned interrupts off is not done: the switch waits for the next preempt_enable or interrupt
+	// whoever turned interrupts off is not done: the switch waits for the next preempt_enable
+	// or interrupt
 	if (!irqs_enabled())
 		return;
 	irq_disable();
@@ -264,7 +276,8 @@ static bool thread_wake_placed(struct thread *t, u32 mask, bool sync)
 {
 	bool woken = false;
 
-	// pairs with thread_prepare_sleep: either the sleeper sees the condition or we see its state
+	// pairs with thread_prepare_sleep: either the sleeper sees the condition or we see its
+	// state
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!(atomic_load(&t->state) & mask))
 		return false;
@@ -286,7 +299,8 @@ static bool thread_wake_placed(struct thread *t, u32 mask, bool sync)
 	if (t->se.queued)
 		goto out; // it has not got around to sleeping
 	// while it is on its way off a CPU it cannot run anywhere else
-	for (u32 to = t->on_cpu ? rq->cpu : sched_pick_cpu(t, this_cpu_id(), sync); to != rq->cpu;) {
+	for (u32 to = t->on_cpu ? rq->cpu : sched_pick_cpu(t, this_cpu_id(), sync);
+	     to != rq->cpu;) {
 		t->se.vruntime -= rq->min_vruntime;
 		__atomic_store_n(&t->cpu, to, __ATOMIC_RELAXED);
 		spin_unlock_raw(&rq->lock);
@@ -305,10 +319,14 @@ out:
 	return woken;
 }
 
-bool thread_wake_state(struct thread *t, u32 mask) { return thread_wake_placed(t, mask, false); }
+bool thread_wake_state(struct thread *t, u32 mask)
+{
+	return thread_wake_placed(t, mask, false);
+}
 bool thread_wake_sync(struct thread *t)
 {
-	return thread_wake_placed(t, THREAD_INTERRUPTIBLE | THREAD_UNINTERRUPTIBLE | THREAD_KILLABLE, true);
+	return thread_wake_placed(
+		t, THREAD_INTERRUPTIBLE | THREAD_UNINTERRUPTIBLE | THREAD_KILLABLE, true);
 }
 
 void thread_interrupt(struct thread *t, bool kill)
@@ -353,7 +371,7 @@ static void sleep_expired(struct timer *t)
 
 bool schedule_until(u64 deadline_ns)
 {
-	struct sleep_timer s = { .thread = current() };
+	struct sleep_timer s = {.thread = current()};
 
 	if (deadline_ns == ~0ull) {
 		schedule();
@@ -437,8 +455,10 @@ void sched_tick(void)
 		}
 	} else if (!is_rt(t) && rq->nr_running > 1) {
 		struct thread *first = fair_first(rq);
-		if (rq->nr_rt || (first && (rq->clock_ns - t->se.slice_start >= SLICE_NS || t->policy == POLICY_IDLE) &&
-				  (s64)(t->se.vruntime - first->se.vruntime) > 0))
+		if (rq->nr_rt ||
+		    (first &&
+		     (rq->clock_ns - t->se.slice_start >= SLICE_NS || t->policy == POLICY_IDLE) &&
+		     (s64)(t->se.vruntime - first->se.vruntime) > 0))
 			rq_resched(rq);
 	}
 	spin_unlock(&rq->lock);
@@ -474,7 +494,8 @@ struct thread *sched_idle_create(u32 cpu)
 	return t;
 }
 
-// The thread that booted becomes the boot CPU's idle thread; its stack is the boot stack until it has a kernel stack like all others.
+// The thread that booted becomes the boot CPU's idle thread; its stack is the boot stack until it
+// has a kernel stack like all others.
 void sched_init(void)
 {
 	static struct thread boot_thread;
@@ -497,11 +518,13 @@ void sched_idle_loop(void)
 		irq_disable();
 		while (!rq->nr_running && !(atomic_load(&current()->work) & WORK_RESCHED)) {
 			irq_enable();
-			preempt_disable(); // an idle thread has no place for vector registers that clearing uses
+			preempt_disable(); // an idle thread has no place for vector registers that
+					   // clearing uses
 			bool more = page_idle_clear();
 			preempt_enable();
 			irq_disable();
-			if (more || rq->nr_running || (atomic_load(&current()->work) & WORK_RESCHED))
+			if (more || rq->nr_running ||
+			    (atomic_load(&current()->work) & WORK_RESCHED))
 				continue;
 			vm_space_leave_cpu(); // invalidations need not wake us
 			rcu_idle_enter();

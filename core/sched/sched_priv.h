@@ -8,15 +8,16 @@
 #include "core/thread.h"
 
 constexpr u32 RT_PRIORITIES = 100;
-constexpr u64 TICK_NS = 4'000'000;    // while a CPU is not idle
-constexpr u64 SLICE_NS = 3'000'000;   // a fair thread's turn while others wait
+constexpr u64 TICK_NS = 4'000'000;	// while a CPU is not idle
+constexpr u64 SLICE_NS = 3'000'000;	// a fair thread's turn while others wait
 constexpr u64 WAKE_GRAN_NS = 1'000'000; // how far ahead a woken thread must be to preempt
 constexpr u64 RR_SLICE_NS = 100'000'000;
 constexpr u32 WEIGHT_NICE0 = 1024;
 constexpr u32 WEIGHT_IDLE = 3;
 
 struct run_queue {
-	spinlock_t lock; // LOCK_run_queue, interrupts off. Guards everything below but what says otherwise
+	spinlock_t lock; // LOCK_run_queue, interrupts off. Guards everything below but what says
+			 // otherwise
 	struct thread *curr; // read racily by wake-ups and mutexes
 	struct thread *idle; // immutable
 	u32 cpu;	     // immutable
@@ -26,8 +27,8 @@ struct run_queue {
 	u64 min_vruntime;
 	struct list rt[RT_PRIORITIES]; // all queued real-time threads, curr included
 	u64 rt_bitmap[2];
-	u64 clock_ns;	     // last reading
-	bool tick_armed;     // owner CPU, interrupts off
+	u64 clock_ns;	 // last reading
+	bool tick_armed; // owner CPU, interrupts off
 	u32 ticks_since_balance;
 	// statistics; owner CPU, read racily
 	u64 switches;
@@ -35,10 +36,19 @@ struct run_queue {
 	u64 idle_since;
 };
 DECLARE_PERCPU(struct run_queue, run_queue);
-static inline struct run_queue *rq_of(u32 cpu) { return percpu_ptr(run_queue, cpu); }
-static inline struct run_queue *this_rq(void) { return this_cpu_ptr(run_queue); }
+static inline struct run_queue *rq_of(u32 cpu)
+{
+	return percpu_ptr(run_queue, cpu);
+}
+static inline struct run_queue *this_rq(void)
+{
+	return this_cpu_ptr(run_queue);
+}
 
-static inline bool is_rt(const struct thread *t) { return t->policy == POLICY_FIFO || t->policy == POLICY_RR; }
+static inline bool is_rt(const struct thread *t)
+{
+	return t->policy == POLICY_FIFO || t->policy == POLICY_RR;
+}
 
 extern const u32 sched_nice_weight[40];
 
@@ -47,7 +57,8 @@ void fair_enqueue(struct run_queue *rq, struct thread *t, bool wakeup);
 void fair_dequeue(struct run_queue *rq, struct thread *t);
 struct thread *fair_first(struct run_queue *rq);
 void fair_account(struct run_queue *rq, u64 now); // charges curr
-bool fair_should_preempt(const struct run_queue *rq, const struct thread *curr, const struct thread *woken);
+bool fair_should_preempt(const struct run_queue *rq, const struct thread *curr,
+			 const struct thread *woken);
 
 // sched.c
 void rq_enqueue(struct run_queue *rq, struct thread *t, bool wakeup);
@@ -65,4 +76,5 @@ void sched_personality_tick(bool program);
 // balance.c
 u32 sched_pick_cpu(struct thread *t, u32 waker, bool sync); // where a woken thread should run
 u32 sched_pick_cpu_fork(const struct thread *t);
-bool balance_pull(struct run_queue *rq); // idle or tick: takes a thread from the busiest queue. No lock held, interrupts off
+bool balance_pull(struct run_queue *rq); // idle or tick: takes a thread from the busiest queue. No
+					 // lock held, interrupts off

@@ -14,7 +14,8 @@
 
 constexpr size_t KSTACK_SIZE = 16384;
 
-// Stacks of threads that ended, one per CPU, so that thread creation does not map and unmap each time. Owner CPU, preemption off.
+// Stacks of threads that ended, one per CPU, so that thread creation does not map and unmap each
+// time. Owner CPU, preemption off.
 constexpr u32 KSTACK_CACHE = 8;
 struct kstack_cache {
 	void *stack[KSTACK_CACHE];
@@ -91,7 +92,10 @@ struct thread *thread_alloc_idle(u32 cpu)
 	return t;
 }
 
-static void kthread_release(struct thread *t) { kfree(t); }
+static void kthread_release(struct thread *t)
+{
+	kfree(t);
+}
 
 struct thread *kthread_create(void (*fn)(void *arg), void *arg, const char *name)
 {
@@ -119,7 +123,8 @@ void thread_start(struct thread *t)
 	t->se.vruntime = rq->min_vruntime;
 	t->se.rr_left = RR_SLICE_NS;
 	rq_enqueue(rq, t, false);
-	if (rq->curr == rq->idle || (is_rt(t) && (!is_rt(rq->curr) || rq->curr->rt_priority < t->rt_priority)))
+	if (rq->curr == rq->idle ||
+	    (is_rt(t) && (!is_rt(rq->curr) || rq->curr->rt_priority < t->rt_priority)))
 		rq_resched(rq);
 	spin_unlock_raw(&rq->lock);
 	irq_restore(f);
@@ -134,7 +139,8 @@ void thread_exit(void)
 	unreachable_state();
 }
 
-// The release function may sleep, and the last reference may go where sleeping is forbidden: a worker does it. Lock-free stack.
+// The release function may sleep, and the last reference may go where sleeping is forbidden: a
+// worker does it. Lock-free stack.
 static struct thread *dead_threads; // linked through se.node.left; atomic
 static void reap(struct work *w)
 {
@@ -149,7 +155,7 @@ static void reap(struct work *w)
 		t = next;
 	}
 }
-static struct work reap_work = { .link = { &reap_work.link, &reap_work.link }, .fn = reap };
+static struct work reap_work = {.link = {&reap_work.link, &reap_work.link}, .fn = reap};
 
 void thread_put(struct thread *t)
 {
@@ -166,7 +172,8 @@ void thread_put(struct thread *t)
 	struct thread *head = __atomic_load_n(&dead_threads, __ATOMIC_RELAXED);
 	do
 		t->se.node.left = (struct rb_node *)head;
-	while (!__atomic_compare_exchange_n(&dead_threads, &head, t, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	while (!__atomic_compare_exchange_n(&dead_threads, &head, t, false, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED));
 	work_queue(&reap_work);
 }
 
@@ -194,7 +201,8 @@ int sched_set_policy(struct thread *t, enum sched_policy policy, int rt_priority
 
 	if (rt ? rt_priority < 1 || rt_priority > 99 : rt_priority != 0)
 		return -EINVAL;
-	if ((!rt && policy != POLICY_NORMAL && policy != POLICY_BATCH && policy != POLICY_IDLE) || nice < -20 || nice > 19)
+	if ((!rt && policy != POLICY_NORMAL && policy != POLICY_BATCH && policy != POLICY_IDLE) ||
+	    nice < -20 || nice > 19)
 		return -EINVAL;
 	irqflags_t f = irq_save();
 	struct run_queue *rq = thread_rq_lock(t);
@@ -239,7 +247,8 @@ struct migration {
 	struct thread *t;
 	struct thread *helper;
 };
-// A thread that runs cannot be moved by others: a kernel thread bound to its CPU preempts it there, and then moves it.
+// A thread that runs cannot be moved by others: a kernel thread bound to its CPU preempts it there,
+// and then moves it.
 static void migrate_helper(void *arg)
 {
 	struct thread *t = arg;
@@ -326,8 +335,12 @@ void sched_cpu_stats(u32 cpu, struct sched_stats *out)
 {
 	struct run_queue *rq = rq_of(cpu);
 
-	*out = (struct sched_stats){ .switches = rq->switches, .user_ns = rq->user_ns, .nice_ns = rq->nice_ns, .system_ns = rq->system_ns,
-				     .idle_ns = rq->idle_ns, .running = rq->nr_running };
+	*out = (struct sched_stats){.switches = rq->switches,
+				    .user_ns = rq->user_ns,
+				    .nice_ns = rq->nice_ns,
+				    .system_ns = rq->system_ns,
+				    .idle_ns = rq->idle_ns,
+				    .running = rq->nr_running};
 	if (READ_ONCE(rq->curr) == rq->idle) {
 		s64 since = (s64)(clock_monotonic_ns() - rq->idle_since);
 		out->idle_ns += since > 0 ? (u64)since : 0;
@@ -342,11 +355,12 @@ u32 sched_nr_running(void)
 	return n;
 }
 
-// Load averages: every 5 s, exponentially damped over 1, 5 and 15 minutes; 11 fraction bits. Written by one worker.
+// Load averages: every 5 s, exponentially damped over 1, 5 and 15 minutes; 11 fraction bits.
+// Written by one worker.
 static u64 loadavg[3];
 static void load_sample(struct work *w)
 {
-	static const u64 damp[3] = { 1884, 2014, 2037 }; // 2048 * e^(-5 s / period)
+	static const u64 damp[3] = {1884, 2014, 2037}; // 2048 * e^(-5 s / period)
 	u64 active = (u64)sched_nr_running() << 11;
 
 	active = active > 2048 ? active - 2048 : 0; // without this worker

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // poll, ppoll, select, pselect6: waits for any of several descriptors. Privileged.
 //
-// The first round registers nothing until it has to: while no descriptor was found ready each one is asked with a table that adds a waiter
-// to its queues; from the first ready one on (or with a timeout of zero) they are only asked. Waiters live in this thread's stack,
-// then in pages; each keeps its file from going away. A wake-up sets `triggered`, and the next round asks all again.
+// The first round registers nothing until it has to: while no descriptor was found ready each one
+// is asked with a table that adds a waiter to its queues; from the first ready one on (or with a
+// timeout of zero) they are only asked. Waiters live in this thread's stack, then in pages; each
+// keeps its file from going away. A wake-up sets `triggered`, and the next round asks all again.
 #include "base/string.h"
 #include "core/panic.h"
 #include "core/slab.h"
@@ -77,14 +78,18 @@ static void set_add(struct poll_table *t, struct file *f, struct wait_queue *q)
 		s->error = -ENOMEM;
 		return;
 	}
-	*w = (struct poll_waiter){ .waiter.fn = poll_wake, .queue = q, .file = file_get(f), .events = t->events, .set = s };
+	*w = (struct poll_waiter){.waiter.fn = poll_wake,
+				  .queue = q,
+				  .file = file_get(f),
+				  .events = t->events,
+				  .set = s};
 	list_init(&w->waiter.link);
 	wait_queue_add(q, &w->waiter);
 }
 
 static void set_init(struct poll_set *s, bool wait)
 {
-	s->table = (struct poll_table){ .add = wait ? set_add : nullptr };
+	s->table = (struct poll_table){.add = wait ? set_add : nullptr};
 	s->thread = current();
 	s->triggered = 0;
 	s->n = 0;
@@ -111,7 +116,8 @@ static void set_end(struct poll_set *s)
 	}
 }
 
-constexpr u32 ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; // files that know no waiting
+constexpr u32 ALWAYS_READY =
+	POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; // files that know no waiting
 
 // What of `events` holds for fd now; POLLNVAL for a bad one.
 static __always_inline u32 ask(struct poll_set *s, int fd, u32 events)
@@ -153,7 +159,8 @@ static int set_sleep(struct poll_set *s, u64 deadline_ns)
 }
 
 // Runs rounds until something is ready: the number of ready ones, 0 at the deadline, or an error.
-static int set_run(struct poll_set *s, u64 deadline_ns, int (*round)(struct poll_set *s, void *arg), void *arg)
+static int set_run(struct poll_set *s, u64 deadline_ns, int (*round)(struct poll_set *s, void *arg),
+		   void *arg)
 {
 	for (;;) {
 		int n = round(s, arg);
@@ -193,7 +200,8 @@ struct poll_call {
 	u32 n;
 };
 
-// A round that waits for nothing, over a table of descriptors that nobody shares: no file can go away meanwhile.
+// A round that waits for nothing, over a table of descriptors that nobody shares: no file can go
+// away meanwhile.
 static int poll_look(const struct poll_call *c, const struct fd_array *table)
 {
 	int ready = 0;
@@ -201,11 +209,13 @@ static int poll_look(const struct poll_call *c, const struct fd_array *table)
 	for (struct pollfd *p = c->fds, *end = p + c->n; p < end; p++) {
 		u32 now = 0;
 		if (likely(p->fd >= 0)) {
-			struct file *f = likely((u32)p->fd < table->size) ? table->files[(u32)p->fd] : nullptr;
+			struct file *f = likely((u32)p->fd < table->size) ? table->files[(u32)p->fd]
+									  : nullptr;
 			if (unlikely(!f || (f->mode & FILE_PATH)))
 				now = POLLNVAL;
 			else if (likely(f->ops->poll))
-				now = f->ops->poll(f, nullptr) & ((u16)p->events | POLLERR | POLLHUP);
+				now = f->ops->poll(f, nullptr) &
+				      ((u16)p->events | POLLERR | POLLHUP);
 			else
 				now = ALWAYS_READY & (u16)p->events;
 		}
@@ -238,7 +248,7 @@ static int poll_round(struct poll_set *s, void *arg)
 static long poll_common(struct pollfd __user *ufds, u32 n, u64 deadline_ns)
 {
 	struct pollfd stack[INLINE_FDS];
-	struct poll_call c = { stack, n };
+	struct poll_call c = {stack, n};
 	struct poll_set s;
 	int r;
 
@@ -268,19 +278,22 @@ out:
 
 static long poll_restart(struct restart_block *b)
 {
-	long r = poll_common(user_ptr(struct pollfd, user_addr(b->poll.fds)), b->poll.nfds, b->poll.deadline_ns);
+	long r = poll_common(user_ptr(struct pollfd, user_addr(b->poll.fds)), b->poll.nfds,
+			     b->poll.deadline_ns);
 	return r == -ERESTARTNOHAND ? -ERESTART_RESTARTBLOCK : r; // with the block as it is
 }
 
 SYSCALL(poll, struct pollfd __user *ufds, u32 n, int timeout_ms)
 {
-	u64 deadline = timeout_ms < 0 ? NO_TIMEOUT : deadline_of(timeout_ms / 1000, (s64)(timeout_ms % 1000) * 1'000'000);
+	u64 deadline = timeout_ms < 0 ? NO_TIMEOUT
+				      : deadline_of(timeout_ms / 1000,
+						    (s64)(timeout_ms % 1000) * 1'000'000);
 	long r = poll_common(ufds, n, deadline);
 
 	if (r == -ERESTARTNOHAND) {
 		*current_restart_block() = (struct restart_block){
 			.fn = poll_restart,
-			.poll = { .fds = ufds, .nfds = n, .deadline_ns = deadline },
+			.poll = {.fds = ufds, .nfds = n, .deadline_ns = deadline},
 		};
 		r = -ERESTART_RESTARTBLOCK;
 	}
@@ -313,11 +326,13 @@ static void write_timespec(struct linux_timespec __user *ut, u64 deadline)
 	if (!ut || deadline == NO_TIMEOUT)
 		return;
 	u64 left = time_left(deadline);
-	struct linux_timespec t = { (s64)(left / 1'000'000'000), (s64)(left % 1'000'000'000) };
-	(void)copy_to_user(ut, &t, sizeof(t)); // as Linux: the result of the call stands even if this page is read-only
+	struct linux_timespec t = {(s64)(left / 1'000'000'000), (s64)(left % 1'000'000'000)};
+	(void)copy_to_user(ut, &t, sizeof(t)); // as Linux: the result of the call stands even if
+					       // this page is read-only
 }
 
-SYSCALL(ppoll, struct pollfd __user *ufds, u32 n, struct linux_timespec __user *ut, const u64 __user *umask, size_t size)
+SYSCALL(ppoll, struct pollfd __user *ufds, u32 n, struct linux_timespec __user *ut,
+	const u64 __user *umask, size_t size)
 {
 	u64 deadline;
 	long r = read_timespec(ut, &deadline);
@@ -353,18 +368,22 @@ static int select_round(struct poll_set *s, void *arg)
 	int ready = 0;
 
 	for (u32 w = 0; w < c->words; w++) {
-		u64 rd = c->in[0][w], wr = c->in[1][w], ex = c->in[2][w], rd_out = 0, wr_out = 0, ex_out = 0;
+		u64 rd = c->in[0][w], wr = c->in[1][w], ex = c->in[2][w], rd_out = 0, wr_out = 0,
+		    ex_out = 0;
 
 		for (u64 any = rd | wr | ex; any; any &= any - 1) {
 			u64 bit = any & -any;
-			u32 wanted = (rd & bit ? SELECT_READ : 0) | (wr & bit ? SELECT_WRITE : 0) | (ex & bit ? SELECT_EXCEPT : 0);
+			u32 wanted = (rd & bit ? SELECT_READ : 0) | (wr & bit ? SELECT_WRITE : 0) |
+				     (ex & bit ? SELECT_EXCEPT : 0);
 			u32 now = ask(s, (int)(w * 64 + (u32)__builtin_ctzll(any)), wanted);
 
 			if (likely(!now))
 				continue;
 			if (now == POLLNVAL)
 				return -EBADF;
-			u64 r = now & SELECT_READ ? rd & bit : 0, o = now & SELECT_WRITE ? wr & bit : 0, e = now & SELECT_EXCEPT ? ex & bit : 0;
+			u64 r = now & SELECT_READ ? rd & bit : 0,
+			    o = now & SELECT_WRITE ? wr & bit : 0,
+			    e = now & SELECT_EXCEPT ? ex & bit : 0;
 			rd_out |= r;
 			wr_out |= o;
 			ex_out |= e;
@@ -419,7 +438,8 @@ out:
 	return r;
 }
 
-SYSCALL(select, int n, u64 __user *in, u64 __user *out, u64 __user *ex, struct linux_timeval __user *ut)
+SYSCALL(select, int n, u64 __user *in, u64 __user *out, u64 __user *ex,
+	struct linux_timeval __user *ut)
 {
 	u64 deadline = NO_TIMEOUT;
 
@@ -431,10 +451,11 @@ SYSCALL(select, int n, u64 __user *in, u64 __user *out, u64 __user *ex, struct l
 			return -EINVAL;
 		deadline = deadline_of(t.sec + t.usec / 1'000'000, t.usec % 1'000'000 * 1000);
 	}
-	long r = select_common(n, (u64 __user *const[3]){ in, out, ex }, deadline);
+	long r = select_common(n, (u64 __user *const[3]){in, out, ex}, deadline);
 	if (ut && deadline != NO_TIMEOUT) {
 		u64 left = time_left(deadline);
-		struct linux_timeval t = { (s64)(left / 1'000'000'000), (s64)(left % 1'000'000'000 / 1000) };
+		struct linux_timeval t = {(s64)(left / 1'000'000'000),
+					  (s64)(left % 1'000'000'000 / 1000)};
 		(void)copy_to_user(ut, &t, sizeof(t));
 	}
 	return r;
@@ -445,9 +466,10 @@ struct sigmask_arg {
 	u64 size;
 };
 
-SYSCALL(pselect6, int n, u64 __user *in, u64 __user *out, u64 __user *ex, struct linux_timespec __user *ut, const struct sigmask_arg __user *usig)
+SYSCALL(pselect6, int n, u64 __user *in, u64 __user *out, u64 __user *ex,
+	struct linux_timespec __user *ut, const struct sigmask_arg __user *usig)
 {
-	struct sigmask_arg sig = { 0 };
+	struct sigmask_arg sig = {0};
 	u64 deadline;
 
 	if (usig && copy_from_user(&sig, usig, sizeof(sig)))
@@ -460,7 +482,7 @@ SYSCALL(pselect6, int n, u64 __user *in, u64 __user *out, u64 __user *ex, struct
 		if (r)
 			return r;
 	}
-	r = select_common(n, (u64 __user *const[3]){ in, out, ex }, deadline);
+	r = select_common(n, (u64 __user *const[3]){in, out, ex}, deadline);
 	if (sig.mask)
 		signal_mask_restore((int)r);
 	write_timespec(ut, deadline);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// attr.c owns the calls that change attributes and space: chmod, chown, utimes, truncate, fallocate, sync. Privileged.
+// attr.c owns the calls that change attributes and space: chmod, chown, utimes, truncate,
+// fallocate, sync. Privileged.
 #include "linux/fs/fs_priv.h"
 
 static int change_at(int dirfd, const char __user *name, u32 lookup, struct attr_change *a)
@@ -25,7 +26,7 @@ static int change_fd(int fd, struct attr_change *a)
 
 static struct attr_change mode_change(u32 mode)
 {
-	return (struct attr_change){ .mask = ATTR_MODE, .mode = mode & 07777 };
+	return (struct attr_change){.mask = ATTR_MODE, .mode = mode & 07777};
 }
 
 SYSCALL(chmod, const char __user *name, u32 mode)
@@ -50,7 +51,7 @@ SYSCALL(fchmodat, int dirfd, const char __user *name, u32 mode)
 
 static int chown_path(const struct path *p, u32 uid, u32 gid)
 {
-	struct attr_change a = { .uid = uid, .gid = gid };
+	struct attr_change a = {.uid = uid, .gid = gid};
 	if (uid != UINT32_MAX)
 		a.mask |= ATTR_UID;
 	if (gid != UINT32_MAX)
@@ -86,7 +87,8 @@ SYSCALL(fchownat, int dirfd, const char __user *name, u32 uid, u32 gid, int flag
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
 	return chown_at(dirfd, name, uid, gid,
-			(flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0));
+			(flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+				(flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0));
 }
 
 SYSCALL(fchown, int fd, u32 uid, u32 gid)
@@ -99,9 +101,15 @@ SYSCALL(fchown, int fd, u32 uid, u32 gid)
 
 // ---- times ----
 
-struct user_timespec { s64 sec, nsec; };
-struct user_timeval { s64 sec, usec; };
-struct user_utimbuf { s64 actime, modtime; };
+struct user_timespec {
+	s64 sec, nsec;
+};
+struct user_timeval {
+	s64 sec, usec;
+};
+struct user_utimbuf {
+	s64 actime, modtime;
+};
 
 constexpr s64 UTIME_NOW = 0x3fffffff;
 constexpr s64 UTIME_OMIT = 0x3ffffffe;
@@ -109,7 +117,7 @@ constexpr s64 UTIME_OMIT = 0x3ffffffe;
 // times[0] access, [1] modification; nullptr: now.
 static int utimes_path(const struct path *p, const struct user_timespec *times)
 {
-	struct attr_change a = { .mask = ATTR_ATIME | ATTR_MTIME };
+	struct attr_change a = {.mask = ATTR_ATIME | ATTR_MTIME};
 	struct inode *i = p->dentry->inode;
 	bool now = !times || (times[0].nsec == UTIME_NOW && times[1].nsec == UTIME_NOW);
 	if (times && times[0].nsec == UTIME_OMIT && times[1].nsec == UTIME_OMIT)
@@ -125,19 +133,26 @@ static int utimes_path(const struct path *p, const struct user_timespec *times)
 	}
 	if (!inode_owner_or_capable(i))
 		return -EPERM;
-	a.mask = (times[0].nsec == UTIME_OMIT ? 0 : times[0].nsec == UTIME_NOW ? ATTR_ATIME : ATTR_ATIME | ATTR_ATIME_SET) |
-		 (times[1].nsec == UTIME_OMIT ? 0 : times[1].nsec == UTIME_NOW ? ATTR_MTIME : ATTR_MTIME | ATTR_MTIME_SET);
-	a.atime = (struct fs_time){ times[0].sec, (u32)times[0].nsec };
-	a.mtime = (struct fs_time){ times[1].sec, (u32)times[1].nsec };
+	a.mask = (times[0].nsec == UTIME_OMIT  ? 0
+		  : times[0].nsec == UTIME_NOW ? ATTR_ATIME
+					       : ATTR_ATIME | ATTR_ATIME_SET) |
+		 (times[1].nsec == UTIME_OMIT  ? 0
+		  : times[1].nsec == UTIME_NOW ? ATTR_MTIME
+					       : ATTR_MTIME | ATTR_MTIME_SET);
+	a.atime = (struct fs_time){times[0].sec, (u32)times[0].nsec};
+	a.mtime = (struct fs_time){times[1].sec, (u32)times[1].nsec};
 	return path_change_attr(p, &a);
 }
 
-static int utimes_at(int dirfd, const char __user *name, const struct user_timespec *times, u32 lookup)
+static int utimes_at(int dirfd, const char __user *name, const struct user_timespec *times,
+		     u32 lookup)
 {
 	struct path p;
 	if (!name) {
 		struct fdref r = fd_get(dirfd);
-		int err = dirfd == AT_FDCWD ? -EFAULT : r.file ? utimes_path(&r.file->path, times) : -EBADF;
+		int err = dirfd == AT_FDCWD ? -EFAULT
+			  : r.file	    ? utimes_path(&r.file->path, times)
+					    : -EBADF;
 		fd_put(r);
 		return err;
 	}
@@ -154,7 +169,8 @@ static bool nsec_valid(s64 nsec)
 	return (nsec >= 0 && nsec < 1000000000) || nsec == UTIME_NOW || nsec == UTIME_OMIT;
 }
 
-SYSCALL(utimensat, int dirfd, const char __user *name, const struct user_timespec __user *utimes, int flags)
+SYSCALL(utimensat, int dirfd, const char __user *name, const struct user_timespec __user *utimes,
+	int flags)
 {
 	struct user_timespec t[2];
 	if (utimes && copy_from_user(t, utimes, sizeof(t)))
@@ -166,7 +182,8 @@ SYSCALL(utimensat, int dirfd, const char __user *name, const struct user_timespe
 	if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) || (!name && flags))
 		return -EINVAL;
 	return utimes_at(dirfd, name, utimes ? t : nullptr,
-			 (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0));
+			 (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+				 (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0));
 }
 
 SYSCALL(futimesat, int dirfd, const char __user *name, const struct user_timeval __user *utimes)
@@ -179,7 +196,7 @@ SYSCALL(futimesat, int dirfd, const char __user *name, const struct user_timeval
 		for (u32 i = 0; i < 2; i++) {
 			if (v[i].usec < 0 || v[i].usec >= 1000000)
 				return -EINVAL;
-			t[i] = (struct user_timespec){ v[i].sec, v[i].usec * 1000 };
+			t[i] = (struct user_timespec){v[i].sec, v[i].usec * 1000};
 		}
 	}
 	return utimes_at(dirfd, name, utimes ? t : nullptr, LOOKUP_FOLLOW);
@@ -197,7 +214,7 @@ SYSCALL(utime, const char __user *name, const struct user_utimbuf __user *utimes
 		return utimes_at(AT_FDCWD, name, nullptr, LOOKUP_FOLLOW);
 	if (copy_from_user(&v, utimes, sizeof(v)))
 		return -EFAULT;
-	struct user_timespec t[2] = { { v.actime, 0 }, { v.modtime, 0 } };
+	struct user_timespec t[2] = {{v.actime, 0}, {v.modtime, 0}};
 	return utimes_at(AT_FDCWD, name, t, LOOKUP_FOLLOW);
 }
 
@@ -206,7 +223,7 @@ SYSCALL(utime, const char __user *name, const struct user_utimbuf __user *utimes
 int path_truncate(const struct path *p, struct file *f, s64 size, u32 extra)
 {
 	struct inode *i = p->dentry->inode;
-	struct attr_change a = { .mask = ATTR_SIZE | ATTR_MTIME | extra, .size = size };
+	struct attr_change a = {.mask = ATTR_SIZE | ATTR_MTIME | extra, .size = size};
 	(void)f;
 	if (size > i->sb->max_bytes)
 		return -EFBIG;
@@ -228,7 +245,9 @@ SYSCALL(truncate, const char __user *name, s64 size)
 	if (err)
 		return err;
 	struct inode *i = p.dentry->inode;
-	err = S_ISDIR(i->mode) ? -EISDIR : !S_ISREG(i->mode) ? -EINVAL : path_permission(&p, MAY_WRITE);
+	err = S_ISDIR(i->mode)	  ? -EISDIR
+	      : !S_ISREG(i->mode) ? -EINVAL
+				  : path_permission(&p, MAY_WRITE);
 	if (!err && (i->flags & INODE_APPEND))
 		err = -EPERM;
 	if (!err && atomic_load(&i->writers) < 0)
@@ -245,7 +264,9 @@ SYSCALL(ftruncate, int fd, s64 size)
 	struct file *f = r.file;
 	int err = -EBADF;
 	if (f)
-		err = size < 0 || !S_ISREG(f->inode->mode) || !(f->mode & FILE_WRITE) ? -EINVAL : path_truncate(&f->path, f, size, ATTR_OPEN);
+		err = size < 0 || !S_ISREG(f->inode->mode) || !(f->mode & FILE_WRITE)
+			      ? -EINVAL
+			      : path_truncate(&f->path, f, size, ATTR_OPEN);
 	fd_put(r);
 	return err;
 }
@@ -262,8 +283,8 @@ SYSCALL(fallocate, int fd, int mode, s64 offset, s64 len)
 	if (offset < 0 || len <= 0)
 		goto out;
 	err = -EOPNOTSUPP;
-	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE |
-		     FALLOC_FL_UNSHARE_RANGE))
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE |
+		     FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE))
 		goto out;
 	if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
 		goto out;
@@ -272,7 +293,10 @@ SYSCALL(fallocate, int fd, int mode, s64 offset, s64 len)
 	err = -EBADF;
 	if (!(f->mode & FILE_WRITE))
 		goto out;
-	err = S_ISFIFO(f->inode->mode) ? -ESPIPE : S_ISDIR(f->inode->mode) ? -EISDIR : S_ISREG(f->inode->mode) ? 0 : -ENODEV;
+	err = S_ISFIFO(f->inode->mode)	? -ESPIPE
+	      : S_ISDIR(f->inode->mode) ? -EISDIR
+	      : S_ISREG(f->inode->mode) ? 0
+					: -ENODEV;
 	if (err)
 		goto out;
 	err = -EFBIG;
@@ -308,7 +332,8 @@ SYSCALL(fdatasync, int fd)
 SYSCALL(sync_file_range, int fd, s64 offset, s64 len, u32 flags)
 {
 	s64 end;
-	if (flags & ~(u32)(SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER))
+	if (flags & ~(u32)(SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+			   SYNC_FILE_RANGE_WAIT_AFTER))
 		return -EINVAL;
 	if (offset < 0 || len < 0 || __builtin_add_overflow(offset, len, &end))
 		return -EINVAL;
@@ -358,7 +383,9 @@ SYSCALL(fadvise64, int fd, s64 offset, s64 len, int advice)
 SYSCALL(readahead, int fd, s64 offset, size_t len)
 {
 	struct fdref r = fd_get(fd);
-	int err = !r.file || !(r.file->mode & FILE_READ) ? -EBADF : !S_ISREG(r.file->inode->mode) ? -EINVAL : 0;
+	int err = !r.file || !(r.file->mode & FILE_READ) ? -EBADF
+		  : !S_ISREG(r.file->inode->mode)	 ? -EINVAL
+							 : 0;
 	(void)offset;
 	(void)len;
 	fd_put(r);

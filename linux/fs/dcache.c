@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
-// dcache.c owns dentries: the hash of names, their lifetime, moves, and the texts of paths. Privileged.
+// dcache.c owns dentries: the hash of names, their lifetime, moves, and the texts of paths.
+// Privileged.
 //
-// Readers walk hash chains under RCU and compare parent, hash, length and text. Three things can disturb them:
+// Readers walk hash chains under RCU and compare parent, hash, length and text. Three things can
+// disturb them:
 //  - a name is added or removed: they find it or not, either is right;
-//  - a name moves (rename) or a mount appears: the name sequence changes, and the walk as a whole is made again;
+//  - a name moves (rename) or a mount appears: the name sequence changes, and the walk as a whole
+//  is made again;
 //  - memory is given back: only after a grace period.
-// Writers hold the lock of the directory's inode (who changes what a directory holds), then the parent's dentry lock (its list of
-// children), then the bucket's lock (its chain). Renames hold the name sequence around the two chains.
+// Writers hold the lock of the directory's inode (who changes what a directory holds), then the
+// parent's dentry lock (its list of children), then the bucket's lock (its chain). Renames hold the
+// name sequence around the two chains.
 //
-// Lifetime: a child counts its parent, a dentry counts its inode. Where the dcache is all there is (tmpfs), a name in the tree
-// holds one more reference, the pin, which unlink drops. At the last reference the dentry leaves the hash and its memory follows after
-// a grace period. A dentry found with a count of zero is dying and is treated as not there.
+// Lifetime: a child counts its parent, a dentry counts its inode. Where the dcache is all there is
+// (tmpfs), a name in the tree holds one more reference, the pin, which unlink drops. At the last
+// reference the dentry leaves the hash and its memory follows after a grace period. A dentry found
+// with a count of zero is dying and is treated as not there.
 #include "linux/fs/fs_priv.h"
 #include "base/fmt.h"
 #include "base/hash.h"
@@ -84,8 +89,8 @@ struct dentry *dcache_find(const struct dentry *parent, const struct component *
 	struct hlist_node *n = load_acquire(&dcache_table[c->hash & dcache_mask].first);
 	while (n) {
 		struct dentry *d = hlist_entry(n, struct dentry, hash);
-		if (load_once(&d->hashval) == c->hash && load_once(&d->parent) == parent && load_acquire(&d->len) == c->len &&
-		    name_equal(d, c))
+		if (load_once(&d->hashval) == c->hash && load_once(&d->parent) == parent &&
+		    load_acquire(&d->len) == c->len && name_equal(d, c))
 			return d;
 		n = load_acquire(&n->next);
 	}
@@ -106,7 +111,9 @@ static void long_name_free(struct rcu_head *h)
 
 static struct long_name *long_name_of(const struct dentry *d)
 {
-	return d->name == d->short_name ? nullptr : container_of((char(*)[NAME_MAX + 1 + NAME_SLACK])d->name, struct long_name, text);
+	return d->name == d->short_name ? nullptr
+					: container_of((char(*)[NAME_MAX + 1 + NAME_SLACK]) d->name,
+						       struct long_name, text);
 }
 
 // Zero-pads to the word, as name_equal wants it.
@@ -126,7 +133,8 @@ static struct long_name *long_name_make(const char *name, u32 len)
 	return l;
 }
 
-struct dentry *dentry_alloc(struct super_block *sb, struct dentry *parent, const struct component *c)
+struct dentry *dentry_alloc(struct super_block *sb, struct dentry *parent,
+			    const struct component *c)
 {
 	struct dentry *d = slab_alloc(&dentry_cache);
 	if (unlikely(!d))
@@ -164,7 +172,7 @@ struct dentry *dentry_alloc(struct super_block *sb, struct dentry *parent, const
 
 struct dentry *dentry_alloc_root(struct super_block *sb, struct inode *root)
 {
-	struct component c = { .name = "/\0\0\0\0\0\0\0", .len = 1 };
+	struct component c = {.name = "/\0\0\0\0\0\0\0", .len = 1};
 	struct dentry *d = dentry_alloc(sb, nullptr, &c);
 	if (d)
 		d->inode = root;
@@ -239,7 +247,8 @@ static void dentry_free(struct dentry *d)
 
 void dentry_put(struct dentry *d)
 {
-	// A loop rather than recursion: the last child may hold the last reference of its parent, and so on.
+	// A loop rather than recursion: the last child may hold the last reference of its parent,
+	// and so on.
 	while (d && refcount_dec_and_test(&d->refs)) {
 		struct dentry *parent = dentry_is_root(d) ? nullptr : d->parent;
 		if (dentry_hashed(d))
@@ -265,7 +274,8 @@ struct dentry *dentry_lookup_component(struct dentry *dir, const struct componen
 {
 	// The directory's lock keeps renames out of it, so a miss is a miss.
 	struct dentry *d = dcache_find_counted(dir, c);
-	if (d && unlikely(dentry_flags(d) & DENTRY_REVALIDATE) && d->ops && d->ops->revalidate && !d->ops->revalidate(d)) {
+	if (d && unlikely(dentry_flags(d) & DENTRY_REVALIDATE) && d->ops && d->ops->revalidate &&
+	    !d->ops->revalidate(d)) {
 		dentry_drop(d);
 		dentry_put(d);
 		d = nullptr;
@@ -294,7 +304,7 @@ struct dentry *dentry_lookup_locked(struct dentry *dir, const char *name, u32 le
 	if (len > NAME_MAX)
 		return err_ptr(-ENAMETOOLONG);
 	name_store(padded, name, len);
-	struct component c = { .name = padded, .len = len, .hash = name_hash(dir, name, len) };
+	struct component c = {.name = padded, .len = len, .hash = name_hash(dir, name, len)};
 	return dentry_lookup_component(dir, &c);
 }
 
@@ -335,13 +345,15 @@ void dentry_unlink(struct dentry *d)
 
 void dentry_remove(struct dentry *d)
 {
-	// Depth first without recursion: go down to a leaf, take it out, look again from its parent.
+	// Depth first without recursion: go down to a leaf, take it out, look again from its
+	// parent.
 	struct dentry *top = d;
 	dentry_get(top);
 	d = top;
 	for (;;) {
 		spin_lock(&d->lock);
-		struct dentry *child = list_first_entry_or_null(&d->children, struct dentry, sibling);
+		struct dentry *child =
+			list_first_entry_or_null(&d->children, struct dentry, sibling);
 		if (child && !refcount_inc_not_zero(&child->refs)) {
 			spin_unlock(&d->lock); // it is on its way out by itself
 			continue;
@@ -373,7 +385,8 @@ bool dentry_is_ancestor(const struct dentry *ancestor, const struct dentry *d)
 
 // ---- moving ----
 
-// A buffer that was once long stays long, so that a reader that pairs an old length with a new text reads no further than it may.
+// A buffer that was once long stays long, so that a reader that pairs an old length with a new text
+// reads no further than it may.
 static int name_prepare(const struct dentry *d, const struct dentry *from, struct long_name **out)
 {
 	*out = nullptr;
@@ -479,7 +492,8 @@ static void path_text_prepend(struct path_text *t, const char *s, size_t len)
 }
 
 // One attempt under RCU. Names may change meanwhile: lengths are read once and bounded.
-static void path_text_build(struct path_text *t, struct path p, const struct path *root, bool cross_mounts)
+static void path_text_build(struct path_text *t, struct path p, const struct path *root,
+			    bool cross_mounts)
 {
 	bool any = false;
 	while (!(p.dentry == root->dentry && p.mnt == root->mnt)) {
@@ -509,12 +523,13 @@ static void path_text_build(struct path_text *t, struct path p, const struct pat
 		path_text_prepend(t, "/", 1);
 }
 
-static char *path_text(const struct path *p, const struct path *root, char *buf, size_t cap, bool cross_mounts)
+static char *path_text(const struct path *p, const struct path *root, char *buf, size_t cap,
+		       bool cross_mounts)
 {
 	struct path_text t;
 	bool deleted = dentry_flags(p->dentry) & DENTRY_UNLINKED;
 	for (;;) {
-		t = (struct path_text){ .buf = buf, .at = buf + cap };
+		t = (struct path_text){.buf = buf, .at = buf + cap};
 		path_text_prepend(&t, "", 1);
 		if (deleted && cross_mounts)
 			path_text_prepend(&t, " (deleted)", 10);
@@ -541,7 +556,8 @@ char *d_path_from(const struct path *p, const struct path *root, char *buf, size
 
 char *d_path(const struct path *p, char *buf, size_t cap)
 {
-	struct path root = { .mnt = fs_root_mount, .dentry = fs_root_mount ? fs_root_mount->root : nullptr };
+	struct path root = {.mnt = fs_root_mount,
+			    .dentry = fs_root_mount ? fs_root_mount->root : nullptr};
 	if (!current_is_task() || !current_task()->fs)
 		return d_path_from(p, &root, buf, cap);
 	fs_context_get_paths(current_task()->fs, &root, nullptr);
@@ -552,7 +568,7 @@ char *d_path(const struct path *p, char *buf, size_t cap)
 
 char *dentry_path(const struct dentry *d, char *buf, size_t cap)
 {
-	struct path p = { .dentry = (struct dentry *)d }, root = {};
+	struct path p = {.dentry = (struct dentry *)d}, root = {};
 	return path_text(&p, &root, buf, cap, false);
 }
 

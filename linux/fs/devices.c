@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// devices.c owns the table of device numbers and devtmpfs, the file system of their names. Privileged.
+// devices.c owns the table of device numbers and devtmpfs, the file system of their names.
+// Privileged.
 //
-// A driver registers a number with its operations and, usually, a name; opening any node with that number uses the operations.
-// devtmpfs is a tmpfs with one super block that lives for ever; each mount of it shows the same tree.
+// A driver registers a number with its operations and, usually, a name; opening any node with that
+// number uses the operations. devtmpfs is a tmpfs with one super block that lives for ever; each
+// mount of it shows the same tree.
 #include "linux/fs/fs_priv.h"
 #include "core/init.h"
 
@@ -22,7 +24,8 @@ static struct super_block *dev_super;
 // ---- nodes ----
 
 // The directory or node `name` in dir, made when it is missing: counted dentry or err_ptr.
-static struct dentry *dev_make_entry(struct dentry *dir, const char *name, u32 len, u32 mode, u64 dev)
+static struct dentry *dev_make_entry(struct dentry *dir, const char *name, u32 len, u32 mode,
+				     u64 dev)
 {
 	mutex_lock(&dir->inode->lock);
 	struct dentry *d = dentry_lookup_locked(dir, name, len);
@@ -46,7 +49,8 @@ static int dev_make_node(const char *name, u32 mode, u64 dev)
 	for (;;) {
 		const char *slash = strchr(name, '/');
 		u32 len = (u32)(slash ? (size_t)(slash - name) : strlen(name));
-		struct dentry *d = dev_make_entry(dir, name, len, slash ? S_IFDIR | 0755 : mode, slash ? 0 : dev);
+		struct dentry *d = dev_make_entry(dir, name, len, slash ? S_IFDIR | 0755 : mode,
+						  slash ? 0 : dev);
 		dentry_put(dir);
 		if (is_err(d))
 			return ptr_err(d);
@@ -61,7 +65,7 @@ static int dev_make_node(const char *name, u32 mode, u64 dev)
 
 static void dev_remove_node(const char *name)
 {
-	struct path root = { .dentry = dev_super->root }, p;
+	struct path root = {.dentry = dev_super->root}, p;
 	struct mount *m = mount_create_kernel_ref(dev_super);
 	if (!m)
 		return;
@@ -79,18 +83,25 @@ static struct device *device_find_locked(bool block, u32 major, u32 minor)
 {
 	struct device *d;
 	list_for_each_entry(d, &devices, link) {
-		if (d->block == block && d->major == major && minor >= d->first && minor - d->first < d->count)
+		if (d->block == block && d->major == major && minor >= d->first &&
+		    minor - d->first < d->count)
 			return d;
 	}
 	return nullptr;
 }
 
-static int device_register(bool block, u32 major, u32 first, u32 count, const char *name, u32 mode, const struct file_ops *ops, bool node)
+static int device_register(bool block, u32 major, u32 first, u32 count, const char *name, u32 mode,
+			   const struct file_ops *ops, bool node)
 {
 	struct device *d = kzalloc(sizeof(*d));
 	if (!d)
 		return -ENOMEM;
-	*d = (struct device){ .block = block, .major = major, .first = first, .count = count, .mode = mode, .ops = ops };
+	*d = (struct device){.block = block,
+			     .major = major,
+			     .first = first,
+			     .count = count,
+			     .mode = mode,
+			     .ops = ops};
 	d->name = kstrdup(name, NAME_MAX);
 	if (!d->name) {
 		kfree(d);
@@ -108,7 +119,9 @@ static int device_register(bool block, u32 major, u32 first, u32 count, const ch
 		kfree(d);
 		return -EBUSY;
 	}
-	return node ? dev_make_node(name, (block ? S_IFBLK : S_IFCHR) | mode, dev_make(major, first)) : 0;
+	return node ? dev_make_node(name, (block ? S_IFBLK : S_IFCHR) | mode,
+				    dev_make(major, first))
+		    : 0;
 }
 
 int dev_register_char(u32 major, u32 minor, const char *name, u32 mode, const struct file_ops *ops)
@@ -116,7 +129,8 @@ int dev_register_char(u32 major, u32 minor, const char *name, u32 mode, const st
 	return device_register(false, major, minor, 1, name ? name : "", mode, ops, name);
 }
 
-int dev_register_char_region(u32 major, u32 first, u32 count, const char *name, const struct file_ops *ops)
+int dev_register_char_region(u32 major, u32 first, u32 count, const char *name,
+			     const struct file_ops *ops)
 {
 	return device_register(false, major, first, count, name, 0, ops, false);
 }
@@ -158,7 +172,8 @@ bool dev_info_get(bool block, u32 index, u32 *major, const char **name)
 	return found;
 }
 
-void dev_for_each(void (*fn)(void *ctx, bool block, u32 major, u32 minor, const char *name), void *ctx)
+void dev_for_each(void (*fn)(void *ctx, bool block, u32 major, u32 minor, const char *name),
+		  void *ctx)
 {
 	for (u32 index = 0;; index++) {
 		struct device *d, copy = {};
@@ -181,7 +196,8 @@ void dev_for_each(void (*fn)(void *ctx, bool block, u32 major, u32 minor, const 
 int device_open(struct inode *inode, struct file *f)
 {
 	spin_lock(&devices_lock);
-	struct device *d = device_find_locked(S_ISBLK(inode->mode), dev_major(inode->rdev), dev_minor(inode->rdev));
+	struct device *d = device_find_locked(S_ISBLK(inode->mode), dev_major(inode->rdev),
+					      dev_minor(inode->rdev));
 	const struct file_ops *ops = d ? d->ops : nullptr;
 	spin_unlock(&devices_lock);
 	if (!ops)
@@ -190,12 +206,13 @@ int device_open(struct inode *inode, struct file *f)
 	return ops->open ? ops->open(inode, f) : 0;
 }
 
-const struct file_ops char_device_ops = { .open = device_open };
-const struct file_ops block_device_ops = { .open = device_open };
+const struct file_ops char_device_ops = {.open = device_open};
+const struct file_ops block_device_ops = {.open = device_open};
 
 // ---- the file system ----
 
-static int devtmpfs_mount(const struct fs_type *t, const char *source, const char *options, u64 flags, struct super_block **out)
+static int devtmpfs_mount(const struct fs_type *t, const char *source, const char *options,
+			  u64 flags, struct super_block **out)
 {
 	(void)t;
 	(void)source;
@@ -206,7 +223,7 @@ static int devtmpfs_mount(const struct fs_type *t, const char *source, const cha
 	return 0;
 }
 
-struct fs_type devtmpfs_type = { .name = "devtmpfs", .magic = 0x01021994, .mount = devtmpfs_mount };
+struct fs_type devtmpfs_type = {.name = "devtmpfs", .magic = 0x01021994, .mount = devtmpfs_mount};
 
 void devtmpfs_init(void)
 {

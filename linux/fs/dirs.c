@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// dirs.c owns the calls that change names: mkdir, mknod, link, symlink, unlink, rmdir, rename. Privileged.
+// dirs.c owns the calls that change names: mkdir, mknod, link, symlink, unlink, rmdir, rename.
+// Privileged.
 //
-// Each walks to the directory, locks it, looks the name up again under the lock, checks, and lets the file system act. Two
-// directories are locked by rename only: the super block's rename lock is taken first, then the ancestor before the descendant, or
-// else by address. A directory that is to go is locked beneath its parent, so that nothing is made in it meanwhile.
+// Each walks to the directory, locks it, looks the name up again under the lock, checks, and lets
+// the file system act. Two directories are locked by rename only: the super block's rename lock is
+// taken first, then the ancestor before the descendant, or else by address. A directory that is to
+// go is locked beneath its parent, so that nothing is made in it meanwhile.
 #include "linux/fs/fs_priv.h"
 #include "base/fmt.h"
 
@@ -14,7 +16,8 @@ struct making {
 	struct dentry *d; // counted, without inode
 };
 
-// The locked directory and the free name in it; dir: a directory will be made (a slash at the end is fine then).
+// The locked directory and the free name in it; dir: a directory will be made (a slash at the end
+// is fine then).
 static int making_begin(struct making *m, int dirfd, const char *name, bool dir)
 {
 	int err = walk_to_parent(dirfd, name, 0, &m->at);
@@ -26,7 +29,8 @@ static int making_begin(struct making *m, int dirfd, const char *name, bool dir)
 		return -EEXIST;
 	}
 	mutex_lock(&di->lock);
-	m->d = di->flags & INODE_DEAD ? err_ptr(-ENOENT) : dentry_lookup_component(m->at.dir.dentry, &m->at.last);
+	m->d = di->flags & INODE_DEAD ? err_ptr(-ENOENT)
+				      : dentry_lookup_component(m->at.dir.dentry, &m->at.last);
 	err = ptr_err_or_zero(m->d);
 	if (!err && m->d->inode)
 		err = -EEXIST;
@@ -54,7 +58,9 @@ static void making_end(struct making *m)
 
 static u32 masked(u32 mode)
 {
-	return current_is_task() && current_task()->fs ? mode & ~load_once(&current_task()->fs->umask) : mode;
+	return current_is_task() && current_task()->fs
+		       ? mode & ~load_once(&current_task()->fs->umask)
+		       : mode;
 }
 
 static int make_node(int dirfd, const char *name, u32 mode, u64 dev, struct path *out)
@@ -67,9 +73,11 @@ static int make_node(int dirfd, const char *name, u32 mode, u64 dev, struct path
 		return err;
 	struct inode *di = m.at.dir.dentry->inode;
 	u32 bits = S_ISDIR(mode) ? S_IRWXUGO | S_ISVTX : 07777;
-	err = di->ops->create ? di->ops->create(di, m.d, (mode & S_IFMT) | (masked(mode) & bits), dev) : -EPERM;
+	err = di->ops->create
+		      ? di->ops->create(di, m.d, (mode & S_IFMT) | (masked(mode) & bits), dev)
+		      : -EPERM;
 	if (!err && out) {
-		*out = (struct path){ .mnt = m.at.dir.mnt, .dentry = m.d };
+		*out = (struct path){.mnt = m.at.dir.mnt, .dentry = m.d};
 		path_get(out);
 	}
 	making_end(&m);
@@ -100,11 +108,13 @@ static int make_link(const struct path *old, int dirfd, const char *name)
 	struct inode *di = m.at.dir.dentry->inode;
 	if (old->mnt != m.at.dir.mnt)
 		err = -EXDEV;
-	else if (S_ISDIR(i->mode) || !di->ops->link || (i->flags & (INODE_APPEND | INODE_IMMUTABLE)))
+	else if (S_ISDIR(i->mode) || !di->ops->link ||
+		 (i->flags & (INODE_APPEND | INODE_IMMUTABLE)))
 		err = -EPERM;
 	if (!err) {
 		mutex_lock(&i->lock);
-		// A file without names may be linked only if it was opened by O_TMPFILE (its name begins with '#').
+		// A file without names may be linked only if it was opened by O_TMPFILE (its name
+		// begins with '#').
 		if (!i->nlink && old->dentry->name[0] != '#')
 			err = -ENOENT;
 		else
@@ -189,7 +199,8 @@ SYSCALL(linkat, int old_fd, const char __user *old, int new_fd, const char __use
 		return -EINVAL;
 	if ((flags & AT_EMPTY_PATH) && !capable(CAP_DAC_READ_SEARCH))
 		return -ENOENT;
-	u32 lookup = (flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	u32 lookup = (flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) |
+		     (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
 	int err = path_lookup_user(old_fd, old, lookup, &p);
 	if (err)
 		return err;
@@ -216,7 +227,8 @@ static int may_delete(struct inode *dir, struct dentry *d, bool is_dir)
 	int err = inode_permission(dir, MAY_WRITE | MAY_EXEC);
 	if (err)
 		return err;
-	if ((dir->mode & S_ISVTX) && current_cred()->fsuid != i->uid && current_cred()->fsuid != dir->uid && !capable(CAP_FOWNER))
+	if ((dir->mode & S_ISVTX) && current_cred()->fsuid != i->uid &&
+	    current_cred()->fsuid != dir->uid && !capable(CAP_FOWNER))
 		return -EPERM;
 	if ((dir->flags & INODE_APPEND) || (i->flags & (INODE_APPEND | INODE_IMMUTABLE)))
 		return -EPERM;
@@ -257,7 +269,8 @@ static int remove_name(int dirfd, const char *name, bool is_dir)
 	struct inode *di = at.dir.dentry->inode;
 	struct dentry *d = nullptr;
 	if (at.type != LAST_NORMAL) {
-		static const int rmdir_error[] = { [LAST_ROOT] = -EBUSY, [LAST_DOT] = -EINVAL, [LAST_DOTDOT] = -ENOTEMPTY };
+		static const int rmdir_error[] = {
+			[LAST_ROOT] = -EBUSY, [LAST_DOT] = -EINVAL, [LAST_DOTDOT] = -ENOTEMPTY};
 		err = is_dir ? rmdir_error[at.type] : -EISDIR;
 		goto out;
 	}
@@ -326,7 +339,8 @@ static void unlock_two(struct dentry *a, struct dentry *b)
 }
 
 // Everything that may forbid the rename of old to new; both directories are locked.
-static int rename_check(const struct parent_walk *from, const struct parent_walk *to, struct dentry *old, struct dentry *new, u32 flags)
+static int rename_check(const struct parent_walk *from, const struct parent_walk *to,
+			struct dentry *old, struct dentry *new, u32 flags)
 {
 	struct inode *oi = old->inode, *ni = new->inode;
 	struct inode *from_dir = from->dir.dentry->inode, *to_dir = to->dir.dentry->inode;
@@ -350,7 +364,8 @@ static int rename_check(const struct parent_walk *from, const struct parent_walk
 	if (err)
 		return err;
 	if (!ni)
-		err = to_dir->flags & INODE_DEAD ? -ENOENT : inode_permission(to_dir, MAY_WRITE | MAY_EXEC);
+		err = to_dir->flags & INODE_DEAD ? -ENOENT
+						 : inode_permission(to_dir, MAY_WRITE | MAY_EXEC);
 	else
 		err = may_delete(to_dir, new, flags & RENAME_EXCHANGE ? S_ISDIR(ni->mode) : dir);
 	if (err)
@@ -365,7 +380,8 @@ static int rename_check(const struct parent_walk *from, const struct parent_walk
 	return from_dir->ops->rename ? 0 : -EPERM;
 }
 
-static int rename_locked(struct parent_walk *from, struct parent_walk *to, struct dentry *old, struct dentry *new, u32 flags)
+static int rename_locked(struct parent_walk *from, struct parent_walk *to, struct dentry *old,
+			 struct dentry *new, u32 flags)
 {
 	struct inode *from_dir = from->dir.dentry->inode, *to_dir = to->dir.dentry->inode;
 	if (old->inode && old->inode == new->inode)
@@ -432,7 +448,8 @@ static int rename_names(struct parent_walk *from, struct parent_walk *to, u32 fl
 	return err;
 }
 
-SYSCALL(renameat2, int old_fd, const char __user *old, int new_fd, const char __user *new, u32 flags)
+SYSCALL(renameat2, int old_fd, const char __user *old, int new_fd, const char __user *new,
+	u32 flags)
 {
 	struct pathname o, n;
 	struct parent_walk from, to;

@@ -68,7 +68,7 @@ static long owner_set_ex(struct file *f, const struct f_owner_ex __user *arg)
 static long owner_get_ex(struct file *f, struct f_owner_ex __user *arg)
 {
 	struct file_owner *o = load_acquire(&f->owner);
-	struct f_owner_ex ex = { .type = o ? o->type : F_OWNER_PID, .pid = o ? (s32)o->id : 0 };
+	struct f_owner_ex ex = {.type = o ? o->type : F_OWNER_PID, .pid = o ? (s32)o->id : 0};
 	return copy_to_user(arg, &ex, sizeof(ex));
 }
 
@@ -100,9 +100,11 @@ void file_async_notify(struct file *f, u32 poll_events)
 	struct file_owner *o = load_acquire(&f->owner);
 	if (!o || !(load_once(&f->flags) & O_ASYNC) || !o->id)
 		return;
-	struct siginfo info = { .signo = o->signal ? (s32)o->signal : SIGIO, .code = SI_KERNEL };
+	struct siginfo info = {.signo = o->signal ? (s32)o->signal : SIGIO, .code = SI_KERNEL};
 	if (o->signal) {
-		info.code = poll_events & POLLIN ? POLL_IN : poll_events & POLLOUT ? POLL_OUT : POLL_HUP;
+		info.code = poll_events & POLLIN    ? POLL_IN
+			    : poll_events & POLLOUT ? POLL_OUT
+						    : POLL_HUP;
 		info.poll.band = poll_events;
 	}
 	signal_owner(o->type, o->id, &info);
@@ -151,7 +153,8 @@ static long fcntl_owner(struct file *f, u32 cmd, u64 arg)
 		s32 who = (s32)arg;
 		if (who == INT32_MIN)
 			return -EINVAL;
-		return owner_set(f, who < 0 ? F_OWNER_PGRP : F_OWNER_PID, (u32)(who < 0 ? -who : who));
+		return owner_set(f, who < 0 ? F_OWNER_PGRP : F_OWNER_PID,
+				 (u32)(who < 0 ? -who : who));
 	}
 	case F_GETOWN:
 		return owner_get(f);
@@ -186,7 +189,10 @@ static long fcntl_file(struct file *f, int fd, u32 cmd, u64 arg)
 		fd_cloexec_set(fd, arg & FD_CLOEXEC);
 		return 0;
 	case F_GETFL:
-		return load_once(&f->flags) | (f->mode & FILE_STREAM || f->mode & FILE_PATH || !S_ISREG(f->inode->mode) ? 0 : O_LARGEFILE);
+		return load_once(&f->flags) |
+		       (f->mode & FILE_STREAM || f->mode & FILE_PATH || !S_ISREG(f->inode->mode)
+				? 0
+				: O_LARGEFILE);
 	default:
 		break;
 	}
@@ -248,7 +254,8 @@ static long set_by_int(struct file *f, u32 flag, u64 arg)
 			return err;
 	}
 	if (flag == O_NONBLOCK && f->ops->set_flags) {
-		int err = f->ops->set_flags(f, on ? f->flags | O_NONBLOCK : f->flags & ~(u32)O_NONBLOCK);
+		int err = f->ops->set_flags(f, on ? f->flags | O_NONBLOCK
+						  : f->flags & ~(u32)O_NONBLOCK);
 		if (err)
 			return err;
 	}
@@ -270,7 +277,8 @@ long ioctl_file(struct file *f, int fd, u32 cmd, u64 arg)
 	case FIOASYNC:
 		return set_by_int(f, O_ASYNC, arg);
 	case FIOQSIZE:
-		if (!S_ISREG(f->inode->mode) && !S_ISDIR(f->inode->mode) && !S_ISLNK(f->inode->mode))
+		if (!S_ISREG(f->inode->mode) && !S_ISDIR(f->inode->mode) &&
+		    !S_ISLNK(f->inode->mode))
 			break;
 		return put_user((s64)inode_size(f->inode), user_ptr(s64, arg));
 	case FIONREAD:

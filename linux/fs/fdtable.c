@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// fdtable.c owns descriptor tables and tasks' file-system contexts (root, working directory, umask). Privileged.
+// fdtable.c owns descriptor tables and tasks' file-system contexts (root, working directory,
+// umask). Privileged.
 //
-// A table with one user is read without any lock or count (fd_get). With several users, lookups run under RCU and count the file;
-// the file's memory then outlives a grace period (FILE_RCU, set when it leaves a shared table). Changes are made under the
-// table's lock, and so are looks from outside (procfs), which may not rely on being users.
+// A table with one user is read without any lock or count (fd_get). With several users, lookups run
+// under RCU and count the file; the file's memory then outlives a grace period (FILE_RCU, set when
+// it leaves a shared table). Changes are made under the table's lock, and so are looks from outside
+// (procfs), which may not rely on being users.
 #include "linux/fs/fs_priv.h"
 #include "base/bitmap.h"
 
@@ -54,9 +56,10 @@ static void table_init(struct fd_table *t)
 	refcount_set(&t->refs, 1);
 	spin_lock_init(&t->lock, LOCK_fdtable);
 	t->next = 0;
-	t->first = (struct fd_array){
-		.size = FD_FIRST, .files = t->first_files, .open = &t->first_open, .cloexec = &t->first_cloexec
-	};
+	t->first = (struct fd_array){.size = FD_FIRST,
+				     .files = t->first_files,
+				     .open = &t->first_open,
+				     .cloexec = &t->first_cloexec};
 	t->table = &t->first;
 }
 
@@ -68,7 +71,8 @@ struct fd_table *files_create(void)
 	return t;
 }
 
-// Makes room for descriptor fd. Called with the lock held, returns with it held; it is dropped meanwhile.
+// Makes room for descriptor fd. Called with the lock held, returns with it held; it is dropped
+// meanwhile.
 static int table_grow(struct fd_table *t, u32 fd)
 {
 	if (fd >= FD_LIMIT)
@@ -131,7 +135,8 @@ struct fd_table *files_copy(struct fd_table *from)
 			if (f)
 				refcount_inc(&f->refs);
 			else
-				open &= ~BIT(i % 64); // reserved by another thread that has not installed yet
+				open &= ~BIT(i % 64); // reserved by another thread that has not
+						      // installed yet
 		}
 		a->open[w] = open;
 		a->cloexec[w] = src->cloexec[w] & open;
@@ -150,7 +155,8 @@ struct fd_table *files_copy(struct fd_table *from)
 static int file_closed(struct fd_table *t, struct file *f)
 {
 	int err = f->ops->flush ? f->ops->flush(f) : 0;
-	if (unlikely(load_once(&f->inode->locks))) // any descriptor of the inode, whichever set the lock
+	if (unlikely(load_once(
+		    &f->inode->locks))) // any descriptor of the inode, whichever set the lock
 		locks_release_owner(f, t);
 	file_put(f);
 	return err;
@@ -209,10 +215,11 @@ struct fdref fd_get_counted(struct fd_table *t, u32 fd)
 		struct fd_array *a = rcu_load(t->table);
 		f = fd < a->size ? load_acquire(&a->files[fd]) : nullptr;
 		if (!f || likely(refcount_inc_not_zero(&f->refs)))
-			break; // a count of zero: it is being closed; look again, the slot is empty or another's
+			break; // a count of zero: it is being closed; look again, the slot is empty
+			       // or another's
 	}
 	rcu_read_unlock();
-	return (struct fdref){ f, f ? FDREF_COUNTED : 0 };
+	return (struct fdref){f, f ? FDREF_COUNTED : 0};
 }
 
 struct file *files_get_file(struct fd_table *t, u32 fd)
@@ -252,7 +259,8 @@ static int fd_alloc_locked(struct fd_table *t, u32 from, int flags, u64 limit)
 	for (;;) {
 		struct fd_array *a = t->table;
 		u32 start = max(from, t->next);
-		u32 fd = start < a->size ? (u32)bitmap_find_next_zero(a->open, a->size, start) : start;
+		u32 fd = start < a->size ? (u32)bitmap_find_next_zero(a->open, a->size, start)
+					 : start;
 		if (fd >= limit)
 			return -EMFILE;
 		if (likely(fd < a->size)) {
@@ -316,7 +324,8 @@ int fd_install_new(struct file *f, int flags)
 	return fd;
 }
 
-// Takes the file out of the slot; it may be in use by other threads under RCU if the table is shared.
+// Takes the file out of the slot; it may be in use by other threads under RCU if the table is
+// shared.
 static struct file *fd_take_locked(struct fd_table *t, u32 fd)
 {
 	struct file *f = t->table->files[fd];
@@ -347,7 +356,8 @@ SYSCALL(close, int fd)
 {
 	int err = fd_close(fd);
 	// The descriptor is gone in any case: the call must not be restarted.
-	return err == -ERESTARTSYS || err == -ERESTARTNOINTR || err == -ERESTARTNOHAND ? -EINTR : err;
+	return err == -ERESTARTSYS || err == -ERESTARTNOINTR || err == -ERESTARTNOHAND ? -EINTR
+										       : err;
 }
 
 SYSCALL(close_range, u32 first, u32 last, u32 flags)
@@ -377,7 +387,8 @@ SYSCALL(close_range, u32 first, u32 last, u32 flags)
 	return 0;
 }
 
-// Puts f (counted for us) at descriptor `to`, closing what was there. to or an error, after which f has been put.
+// Puts f (counted for us) at descriptor `to`, closing what was there. to or an error, after which f
+// has been put.
 static int fd_replace(int to, struct file *f, int flags)
 {
 	struct fd_table *t = current_task()->files;
@@ -481,7 +492,7 @@ struct fs_context *fs_context_create(void)
 		return nullptr;
 	refcount_set(&c->refs, 1);
 	spin_lock_init(&c->lock, LOCK_fs_misc);
-	c->root = c->cwd = (struct path){ fs_root_mount, fs_root_mount->root };
+	c->root = c->cwd = (struct path){fs_root_mount, fs_root_mount->root};
 	path_get(&c->root);
 	path_get(&c->cwd);
 	c->umask = 022;
@@ -551,7 +562,7 @@ static void context_set(struct fs_context *c, struct path *which, const struct p
 void fs_context_replace_root(const struct path *old, const struct path *new)
 {
 	struct fs_context *c = current_task()->fs;
-	struct path *which[] = { &c->root, &c->cwd };
+	struct path *which[] = {&c->root, &c->cwd};
 	for (u32 i = 0; i < ARRAY_SIZE(which); i++) {
 		if (!path_equal(which[i], old))
 			continue;

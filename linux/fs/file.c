@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// file.c owns open file descriptions: opening, their end, and files without a place in the tree. Privileged.
+// file.c owns open file descriptions: opening, their end, and files without a place in the tree.
+// Privileged.
 //
-// A file counts its path (mount and dentry, and through it the inode). The last reference runs ops->release in whatever thread drops it;
-// no spinlock may be held then.
+// A file counts its path (mount and dentry, and through it the inode). The last reference runs
+// ops->release in whatever thread drops it; no spinlock may be held then.
 #include "linux/fs/fs_priv.h"
 #include "base/fmt.h"
 
@@ -67,7 +68,8 @@ void file_put_last(struct file *f)
 
 static u32 open_mask(u32 flags)
 {
-	static const u8 by_mode[] = { MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE };
+	static const u8 by_mode[] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE,
+				     MAY_READ | MAY_WRITE};
 	return by_mode[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0);
 }
 
@@ -136,7 +138,8 @@ static struct file *open_path_checked(const struct path *p, u32 flags)
 	}
 	u32 type = i->mode & S_IFMT;
 	u32 acc = flags & O_ACCMODE;
-	f->mode = (acc != O_WRONLY && acc != O_ACCMODE ? FILE_READ : 0) | (acc == O_WRONLY || acc == O_RDWR ? FILE_WRITE : 0);
+	f->mode = (acc != O_WRONLY && acc != O_ACCMODE ? FILE_READ : 0) |
+		  (acc == O_WRONLY || acc == O_RDWR ? FILE_WRITE : 0);
 	f->mode |= flags & O_NOATIME ? FILE_NOATIME : 0;
 	if (type == S_IFREG || type == S_IFDIR)
 		f->mode |= FILE_POS_LOCK;
@@ -182,7 +185,8 @@ static struct file *open_path(const struct path *p, u32 flags, bool created)
 	return f;
 }
 
-// Makes the file in dir (counted; taken over). *p is the new file's path; -EEXIST: it is there by now.
+// Makes the file in dir (counted; taken over). *p is the new file's path; -EEXIST: it is there by
+// now.
 static int create_in(const struct path *dir, struct component *last, u32 mode, struct path *p)
 {
 	struct inode *di = dir->dentry->inode;
@@ -190,7 +194,8 @@ static int create_in(const struct path *dir, struct component *last, u32 mode, s
 	if (err)
 		return err;
 	mutex_lock(&di->lock);
-	struct dentry *d = di->flags & INODE_DEAD ? err_ptr(-ENOENT) : dentry_lookup_component(dir->dentry, last);
+	struct dentry *d = di->flags & INODE_DEAD ? err_ptr(-ENOENT)
+						  : dentry_lookup_component(dir->dentry, last);
 	err = ptr_err_or_zero(d);
 	if (!err && d->inode)
 		err = -EEXIST;
@@ -204,14 +209,15 @@ static int create_in(const struct path *dir, struct component *last, u32 mode, s
 			dentry_put(d);
 		return err;
 	}
-	*p = (struct path){ .mnt = dir->mnt, .dentry = d };
+	*p = (struct path){.mnt = dir->mnt, .dentry = d};
 	mount_get(p->mnt);
 	return 0;
 }
 
 static u32 create_mode(u64 mode)
 {
-	u32 mask = current_is_task() && current_task()->fs ? load_once(&current_task()->fs->umask) : 0;
+	u32 mask =
+		current_is_task() && current_task()->fs ? load_once(&current_task()->fs->umask) : 0;
 	return (u32)mode & 07777 & ~mask;
 }
 
@@ -237,7 +243,8 @@ static struct file *open_create(int dirfd, const char *name, const struct open_h
 		err = walk_take(&w, &dir);
 		if (err)
 			return err_ptr(err);
-		err = slash ? -EISDIR : create_in(&dir, &last, S_IFREG | create_mode(how->mode), &p);
+		err = slash ? -EISDIR
+			    : create_in(&dir, &last, S_IFREG | create_mode(how->mode), &p);
 		path_put(&dir);
 		if (err == -EEXIST && !(flags & O_EXCL))
 			err = -ECHILD;
@@ -256,7 +263,8 @@ static struct file *open_create(int dirfd, const char *name, const struct open_h
 	return err_ptr(err);
 }
 
-static struct file *open_tmpfile(int dirfd, const char *name, const struct open_how *how, u32 lookup)
+static struct file *open_tmpfile(int dirfd, const char *name, const struct open_how *how,
+				 u32 lookup)
 {
 	struct path dir, p;
 	struct inode *i = nullptr;
@@ -266,11 +274,13 @@ static struct file *open_tmpfile(int dirfd, const char *name, const struct open_
 	struct inode *di = dir.dentry->inode;
 	err = path_permission(&dir, MAY_WRITE | MAY_EXEC);
 	if (!err)
-		err = di->ops->tmpfile ? di->ops->tmpfile(di, S_IFREG | create_mode(how->mode), &i) : -EOPNOTSUPP;
+		err = di->ops->tmpfile ? di->ops->tmpfile(di, S_IFREG | create_mode(how->mode), &i)
+				       : -EOPNOTSUPP;
 	if (!err) {
 		char text[24 + NAME_SLACK] = {};
-		struct component c = { .name = text, .len = (u32)scnprintf(text, 24, "#%llu", i->ino) };
-		p = (struct path){ .mnt = dir.mnt, .dentry = dentry_alloc(di->sb, dir.dentry, &c) };
+		struct component c = {.name = text,
+				      .len = (u32)scnprintf(text, 24, "#%llu", i->ino)};
+		p = (struct path){.mnt = dir.mnt, .dentry = dentry_alloc(di->sb, dir.dentry, &c)};
 		if (!p.dentry) {
 			inode_put(i);
 			err = -ENOMEM;
@@ -302,10 +312,12 @@ struct file *file_open_at(int dirfd, const char *name, const struct open_how *ho
 	return unlikely(err) ? err_ptr(err) : open_path(&p, flags, false);
 }
 
-constexpr u64 OPEN_FLAGS = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC | O_DIRECT |
-			   O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE_BIT;
+constexpr u64 OPEN_FLAGS = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND |
+			   O_NONBLOCK | O_SYNC | O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY |
+			   O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE_BIT;
 
-// Checks and completes how: open(2) ignores unknown flags before it comes here, openat2(2) does not.
+// Checks and completes how: open(2) ignores unknown flags before it comes here, openat2(2) does
+// not.
 int open_how_check(struct open_how *how, u32 *lookup)
 {
 	u64 flags = how->flags;
@@ -314,7 +326,8 @@ int open_how_check(struct open_how *how, u32 *lookup)
 	bool creates = flags & (O_CREAT | O_TMPFILE_BIT);
 	if (creates ? how->mode & ~07777ull : how->mode)
 		return -EINVAL;
-	if ((flags & O_TMPFILE_BIT) && (!(flags & O_DIRECTORY) || (flags & O_ACCMODE) == O_RDONLY || (flags & O_CREAT)))
+	if ((flags & O_TMPFILE_BIT) &&
+	    (!(flags & O_DIRECTORY) || (flags & O_ACCMODE) == O_RDONLY || (flags & O_CREAT)))
 		return -EINVAL;
 	if ((flags & (O_DIRECTORY | O_CREAT)) == (O_DIRECTORY | O_CREAT))
 		return -EINVAL;
@@ -352,7 +365,7 @@ static long open_user(int dirfd, const char __user *name, struct open_how *how, 
 
 static long open_old(int dirfd, const char __user *name, int flags, u32 mode)
 {
-	struct open_how how = { .flags = (u32)flags & OPEN_FLAGS };
+	struct open_how how = {.flags = (u32)flags & OPEN_FLAGS};
 	if (how.flags & (O_CREAT | O_TMPFILE_BIT))
 		how.mode = mode & 07777;
 	// Without O_DIRECTORY the bit is one that older programs set by accident.
@@ -380,7 +393,8 @@ SYSCALL(creat, const char __user *name, u32 mode)
 	return open_old(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
-SYSCALL(openat2, int dirfd, const char __user *name, const struct open_how __user *uhow, size_t size)
+SYSCALL(openat2, int dirfd, const char __user *name, const struct open_how __user *uhow,
+	size_t size)
 {
 	struct open_how how;
 	u64 extra;
@@ -390,21 +404,29 @@ SYSCALL(openat2, int dirfd, const char __user *name, const struct open_how __use
 		return -E2BIG;
 	if (copy_from_user(&how, uhow, sizeof(how)))
 		return -EFAULT;
-	for (size_t at = sizeof(how); at < size; at += min(size - at, sizeof(extra))) { // fields of the future must be zero
+	for (size_t at = sizeof(how); at < size;
+	     at += min(size - at, sizeof(extra))) { // fields of the future must be zero
 		extra = 0;
-		if (copy_from_user(&extra, (const u8 __user *)uhow + at, min(size - at, sizeof(extra))))
+		if (copy_from_user(&extra, (const u8 __user *)uhow + at,
+				   min(size - at, sizeof(extra))))
 			return -EFAULT;
 		if (extra)
 			return -E2BIG;
 	}
-	constexpr u64 all = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED;
-	if ((how.resolve & ~all) || ((how.resolve & RESOLVE_BENEATH) && (how.resolve & RESOLVE_IN_ROOT)))
+	constexpr u64 all = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS |
+			    RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED;
+	if ((how.resolve & ~all) ||
+	    ((how.resolve & RESOLVE_BENEATH) && (how.resolve & RESOLVE_IN_ROOT)))
 		return -EINVAL;
-	if ((how.flags & O_PATH) && (how.flags & ~(u64)(O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)))
+	if ((how.flags & O_PATH) &&
+	    (how.flags & ~(u64)(O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)))
 		return -EINVAL;
-	u32 lookup = (how.resolve & RESOLVE_NO_XDEV ? LOOKUP_NO_XDEV : 0) | (how.resolve & RESOLVE_NO_MAGICLINKS ? LOOKUP_NO_MAGICLINKS : 0) |
-		     (how.resolve & RESOLVE_NO_SYMLINKS ? LOOKUP_NO_SYMLINKS : 0) | (how.resolve & RESOLVE_BENEATH ? LOOKUP_BENEATH : 0) |
-		     (how.resolve & RESOLVE_IN_ROOT ? LOOKUP_IN_ROOT : 0) | (how.resolve & RESOLVE_CACHED ? LOOKUP_CACHED : 0);
+	u32 lookup = (how.resolve & RESOLVE_NO_XDEV ? LOOKUP_NO_XDEV : 0) |
+		     (how.resolve & RESOLVE_NO_MAGICLINKS ? LOOKUP_NO_MAGICLINKS : 0) |
+		     (how.resolve & RESOLVE_NO_SYMLINKS ? LOOKUP_NO_SYMLINKS : 0) |
+		     (how.resolve & RESOLVE_BENEATH ? LOOKUP_BENEATH : 0) |
+		     (how.resolve & RESOLVE_IN_ROOT ? LOOKUP_IN_ROOT : 0) |
+		     (how.resolve & RESOLVE_CACHED ? LOOKUP_CACHED : 0);
 	if ((lookup & LOOKUP_CACHED) && (how.flags & (O_TRUNC | O_CREAT | O_TMPFILE_BIT)))
 		return -EAGAIN;
 	return open_user(dirfd, name, &how, lookup);
@@ -414,7 +436,7 @@ SYSCALL(openat2, int dirfd, const char __user *name, const struct open_how __use
 
 struct file *file_open_kernel(const char *path, int flags, u32 mode)
 {
-	struct open_how how = { .flags = (u32)flags, .mode = flags & O_CREAT ? mode : 0 };
+	struct open_how how = {.flags = (u32)flags, .mode = flags & O_CREAT ? mode : 0};
 	u32 lookup = 0;
 	struct pathname n;
 	int err = open_how_check(&how, &lookup);
@@ -464,14 +486,14 @@ static int pseudo_describe(struct dentry *d, char *buf, size_t cap)
 	return snprintf(buf, cap, "%s:[%llu]", d->name, d->inode->ino);
 }
 
-static const struct dentry_ops pseudo_dentry_ops = { .describe = pseudo_describe };
+static const struct dentry_ops pseudo_dentry_ops = {.describe = pseudo_describe};
 
 // A dentry outside the tree. Takes over inode.
 static int pseudo_path(const char *name, struct inode *inode, struct path *out)
 {
 	char text[DNAME_INLINE + NAME_SLACK] = {};
 	strscpy(text, name, DNAME_INLINE);
-	struct component c = { .name = text, .len = (u32)strlen(text) };
+	struct component c = {.name = text, .len = (u32)strlen(text)};
 	struct dentry *d = dentry_alloc(pseudo_mount->sb, nullptr, &c);
 	if (!d) {
 		inode_put(inode);
@@ -481,13 +503,13 @@ static int pseudo_path(const char *name, struct inode *inode, struct path *out)
 	d->flags = DENTRY_ANONYMOUS;
 	d->inode = inode;
 	mount_get(pseudo_mount);
-	*out = (struct path){ .mnt = pseudo_mount, .dentry = d };
+	*out = (struct path){.mnt = pseudo_mount, .dentry = d};
 	return 0;
 }
 
 static u32 mode_of_flags(int flags)
 {
-	static const u32 modes[] = { FILE_READ, FILE_WRITE, FILE_READ | FILE_WRITE, 0 };
+	static const u32 modes[] = {FILE_READ, FILE_WRITE, FILE_READ | FILE_WRITE, 0};
 	return modes[flags & O_ACCMODE];
 }
 
@@ -498,7 +520,8 @@ struct file *pseudo_file_create(const char *name, const struct file_ops *ops, vo
 	int err = pseudo_path(name, anon_inode, &p);
 	if (err)
 		return err_ptr(err);
-	struct file *f = file_create_on(&p, ops, mode_of_flags(flags) | FILE_STREAM, (u32)flags & (O_ACCMODE | O_NONBLOCK));
+	struct file *f = file_create_on(&p, ops, mode_of_flags(flags) | FILE_STREAM,
+					(u32)flags & (O_ACCMODE | O_NONBLOCK));
 	if (!is_err(f))
 		f->private_data = priv;
 	return f;
@@ -516,13 +539,15 @@ int pseudo_path_create(const char *prefix, u32 mode, const struct file_ops *ops,
 	return pseudo_path(prefix, i, out);
 }
 
-struct file *pseudo_file_create_inode(const char *prefix, u32 mode, const struct file_ops *ops, void *priv, int flags)
+struct file *pseudo_file_create_inode(const char *prefix, u32 mode, const struct file_ops *ops,
+				      void *priv, int flags)
 {
 	struct path p;
 	int err = pseudo_path_create(prefix, mode, S_ISSOCK(mode) ? &no_open_ops : ops, &p);
 	if (err)
 		return err_ptr(err);
-	struct file *f = file_create_on(&p, ops, mode_of_flags(flags) | FILE_STREAM, (u32)flags & (O_ACCMODE | O_NONBLOCK));
+	struct file *f = file_create_on(&p, ops, mode_of_flags(flags) | FILE_STREAM,
+					(u32)flags & (O_ACCMODE | O_NONBLOCK));
 	if (!is_err(f))
 		f->private_data = priv;
 	return f;
@@ -534,11 +559,12 @@ static int no_open(struct inode *inode, struct file *f)
 	(void)f;
 	return -ENXIO;
 }
-const struct file_ops no_open_ops = { .open = no_open };
+const struct file_ops no_open_ops = {.open = no_open};
 
 u32 file_poll(struct file *f, struct poll_table *table)
 {
-	constexpr u32 always = 0x001 | 0x004 | 0x040 | 0x100; // POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
+	constexpr u32 always =
+		0x001 | 0x004 | 0x040 | 0x100; // POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 	return f->ops->poll ? f->ops->poll(f, table) : always;
 }
 
@@ -547,7 +573,7 @@ void file_cache_init(void)
 	slab_cache_init(&file_cache, "file", sizeof(struct file), 64);
 }
 
-static struct fs_type pseudo_type = { .name = "anon_inodefs", .magic = 0x09041934 };
+static struct fs_type pseudo_type = {.name = "anon_inodefs", .magic = 0x09041934};
 
 void pseudo_init(void)
 {

@@ -78,10 +78,13 @@ void name_seq_write_end(void);
 
 extern struct hlist *dcache_table;
 extern u64 dcache_mask;
-struct dentry *dcache_find(const struct dentry *parent, const struct component *c); // RCU; not counted; nullptr: not cached
-struct dentry *dentry_alloc(struct super_block *sb, struct dentry *parent, const struct component *c); // refs 1, not hashed
+struct dentry *dcache_find(const struct dentry *parent,
+			   const struct component *c); // RCU; not counted; nullptr: not cached
+struct dentry *dentry_alloc(struct super_block *sb, struct dentry *parent,
+			    const struct component *c); // refs 1, not hashed
 void dentry_hash(struct dentry *d);
-// Looks c up in dir, whose lock is held: counted dentry (perhaps negative and unhashed, for create) or err_ptr.
+// Looks c up in dir, whose lock is held: counted dentry (perhaps negative and unhashed, for create)
+// or err_ptr.
 struct dentry *dentry_lookup_component(struct dentry *dir, const struct component *c);
 void dentry_unlink(struct dentry *d); // name removed; directory lock held
 // A rename: memory first, so that nothing can fail once the file system has changed its side.
@@ -91,18 +94,32 @@ struct move_room {
 };
 int dentry_move_prepare(struct dentry *a, struct dentry *b, bool exchange, struct move_room *room);
 void dentry_move_cancel(struct move_room *room);
-void dentry_move(struct dentry *d, struct dentry *to, struct move_room *room); // d takes place and name of the unborn or doomed `to`
+void dentry_move(struct dentry *d, struct dentry *to,
+		 struct move_room *room); // d takes place and name of the unborn or doomed `to`
 void dentry_exchange(struct dentry *a, struct dentry *b, struct move_room *room);
-static inline bool dentry_hashed(const struct dentry *d) { return load_once(&d->hash.link) != nullptr; }
-static inline u32 dentry_flags(const struct dentry *d) { return load_once(&d->flags); }
-static inline void dentry_set_flag(struct dentry *d, u32 f) { __atomic_fetch_or(&d->flags, f, __ATOMIC_RELAXED); }
-static inline void dentry_clear_flag(struct dentry *d, u32 f) { __atomic_fetch_and(&d->flags, ~f, __ATOMIC_RELAXED); }
+static inline bool dentry_hashed(const struct dentry *d)
+{
+	return load_once(&d->hash.link) != nullptr;
+}
+static inline u32 dentry_flags(const struct dentry *d)
+{
+	return load_once(&d->flags);
+}
+static inline void dentry_set_flag(struct dentry *d, u32 f)
+{
+	__atomic_fetch_or(&d->flags, f, __ATOMIC_RELAXED);
+}
+static inline void dentry_clear_flag(struct dentry *d, u32 f)
+{
+	__atomic_fetch_and(&d->flags, ~f, __ATOMIC_RELAXED);
+}
 
 // ---------------------------------------------------------------- walks (walk.c)
 
-enum walk_flags : u32 { // beyond enum lookup_flags
+enum walk_flags : u32 {	       // beyond enum lookup_flags
 	WALK_PARENT = 1 << 16, // stop at the directory that holds the last component
-	WALK_CREATE = 1 << 17, // when the last component is missing, stop there: -ENOENT with walk.create set
+	WALK_CREATE = 1 << 17, // when the last component is missing, stop there: -ENOENT with
+			       // walk.create set
 };
 constexpr u32 WALK_LINKS_MAX = 40;
 constexpr u32 WALK_ARENA = 256;
@@ -111,10 +128,10 @@ enum last_type : u8 { LAST_NORMAL, LAST_ROOT, LAST_DOT, LAST_DOTDOT };
 
 // A walk's state. Between walk_start and walk_end.
 struct walk {
-	struct path cur; // where we are; not counted, safe under RCU
+	struct path cur;     // where we are; not counted, safe under RCU
 	struct inode *inode; // cur.dentry's
 	struct path root;
-	struct path anchor; // counted; what a sleeping step left us with
+	struct path anchor;	// counted; what a sleeping step left us with
 	struct path roots_held; // counted root when the context is shared
 	struct path start;
 	u32 seq;
@@ -132,14 +149,18 @@ struct walk {
 	const char *rest[WALK_LINKS_MAX];
 	char arena[WALK_ARENA + NAME_SLACK];
 };
-// On success (0) the walk is at its end, inside an RCU section and not yet validated: call walk_take or walk_validate, then walk_end.
-// On failure everything is released and the section left.
+// On success (0) the walk is at its end, inside an RCU section and not yet validated: call
+// walk_take or walk_validate, then walk_end. On failure everything is released and the section
+// left.
 int walk_run(struct walk *w, int dirfd, const char *name, u32 flags);
-int walk_take(struct walk *w, struct path *out); // counted result, leaves RCU; -ECHILD: run again. Ends the walk in both cases
-bool walk_validate(struct walk *w);		 // true: what was read is consistent. Ends the walk in both cases
+int walk_take(struct walk *w, struct path *out); // counted result, leaves RCU; -ECHILD: run again.
+						 // Ends the walk in both cases
+bool walk_validate(
+	struct walk *w); // true: what was read is consistent. Ends the walk in both cases
 
 int walk_to_path(int dirfd, const char *name, u32 flags, struct path *out);
-// The directory of the last component, counted, and the component (pointing into name or held, which the caller frees).
+// The directory of the last component, counted, and the component (pointing into name or held,
+// which the caller frees).
 struct parent_walk {
 	struct path dir;
 	struct component last;
@@ -170,8 +191,9 @@ static inline bool fs_time_before(const struct fs_time *a, const struct fs_time 
 extern s64 atime_stale_sec; // an access time before this is over a day old; advanced now and then
 static inline void inode_accessed(struct inode *i, struct mount *mnt)
 {
-	if (likely(!(load_once(&mnt->flags) & MS_STRICTATIME)) && fs_time_before(&i->mtime, &i->atime) &&
-	    fs_time_before(&i->ctime, &i->atime) && i->atime.sec >= load_once(&atime_stale_sec))
+	if (likely(!(load_once(&mnt->flags) & MS_STRICTATIME)) &&
+	    fs_time_before(&i->mtime, &i->atime) && fs_time_before(&i->ctime, &i->atime) &&
+	    i->atime.sec >= load_once(&atime_stale_sec))
 		return;
 	inode_touch_atime_slow(i, mnt);
 }
@@ -186,7 +208,8 @@ int path_truncate(const struct path *p, struct file *f, s64 size, u32 extra);
 // ---------------------------------------------------------------- files
 
 struct file *file_alloc(void); // refs 1, nothing in it; nullptr: out of memory
-struct file *file_open_at(int dirfd, const char *name, const struct open_how *how, u32 lookup); // how is checked
+struct file *file_open_at(int dirfd, const char *name, const struct open_how *how,
+			  u32 lookup); // how is checked
 int open_how_check(struct open_how *how, u32 *lookup);
 long fd_dup_from(struct file *f, u64 from, int flags); // F_DUPFD
 long fd_cloexec_get(int fd);
@@ -196,10 +219,12 @@ ssize_t file_read(struct file *f, struct io *io);
 ssize_t file_write(struct file *f, struct io *io);
 void file_owner_free(struct file *f);
 int pseudo_path_create(const char *prefix, u32 mode, const struct file_ops *ops, struct path *out);
-struct file *file_create_on(const struct path *p, const struct file_ops *ops, u32 mode, u32 flags); // takes over p's references
+struct file *file_create_on(const struct path *p, const struct file_ops *ops, u32 mode,
+			    u32 flags); // takes over p's references
 
-void locks_release_file(struct file *f);	   // OFD and flock locks
-void locks_release_owner(struct file *f, struct fd_table *owner); // POSIX locks of a table, at each close
+void locks_release_file(struct file *f); // OFD and flock locks
+void locks_release_owner(struct file *f,
+			 struct fd_table *owner); // POSIX locks of a table, at each close
 void locks_free(struct inode *inode);
 long locks_fcntl(struct file *f, u32 cmd, struct flock __user *arg);
 
@@ -212,9 +237,10 @@ extern const struct file_ops pipe_ops;
 extern const struct file_ops fifo_ops;
 void pipe_free_inode(struct inode *inode);
 // Splicing: bytes from a pipe into a function that takes kernel memory, and back.
-ssize_t pipe_drain(struct pipe *p, size_t len, bool nonblock, bool keep, ssize_t (*take)(void *ctx, const void *data, size_t len),
-		   void *ctx);
-ssize_t pipe_fill(struct pipe *p, size_t len, bool nonblock, ssize_t (*give)(void *ctx, void *buf, size_t len), void *ctx);
+ssize_t pipe_drain(struct pipe *p, size_t len, bool nonblock, bool keep,
+		   ssize_t (*take)(void *ctx, const void *data, size_t len), void *ctx);
+ssize_t pipe_fill(struct pipe *p, size_t len, bool nonblock,
+		  ssize_t (*give)(void *ctx, void *buf, size_t len), void *ctx);
 int pipe_wait_data(struct pipe *p, bool nonblock); // 1: there is some, 0: end of file, or an error
 
 // ---------------------------------------------------------------- parts that start up
@@ -224,7 +250,8 @@ void inode_cache_init(void);
 void file_cache_init(void);
 void file_tables_init(void);
 void mount_init(void);
-// Mounts outside the tree; nullptr: out of memory. The first takes over a reference of sb, _ref takes one of its own.
+// Mounts outside the tree; nullptr: out of memory. The first takes over a reference of sb, _ref
+// takes one of its own.
 struct mount *mount_create_kernel(struct super_block *sb);
 struct mount *mount_create_kernel_ref(struct super_block *sb);
 void pseudo_init(void);

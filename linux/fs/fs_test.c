@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Tests of the file layer from inside the kernel: what programs cannot see or provoke. Works below /ktest_fs.
+// Tests of the file layer from inside the kernel: what programs cannot see or provoke. Works below
+// /ktest_fs.
 #include "base/ktest.h"
 #include "core/log.h"
 #include "linux/fs/fs_priv.h"
 
 #define TOP "/ktest_fs"
 
-// Both ways to hash a name must agree at every length, or names would be found by one and not by the other.
+// Both ways to hash a name must agree at every length, or names would be found by one and not by
+// the other.
 KTEST(fs, names_of_every_length)
 {
 	char name[sizeof(TOP) + NAME_MAX + 1], *leaf;
@@ -37,7 +39,8 @@ KTEST(fs, references_come_back)
 	struct path top;
 	ASSERT_EQ(fs_mkdir(TOP, 0755), 0);
 	ASSERT_EQ(path_lookup(AT_FDCWD, TOP, 0, &top), 0);
-	u32 dentry_refs = refcount_read(&top.dentry->refs), mount_refs = refcount_read(&top.mnt->refs);
+	u32 dentry_refs = refcount_read(&top.dentry->refs),
+	    mount_refs = refcount_read(&top.mnt->refs);
 	EXPECT_EQ(dentry_refs, 2); // the tree's and ours
 	for (u32 i = 0; i < 50; i++) {
 		struct file *f = file_open_kernel(TOP "/f", O_RDWR | O_CREAT, 0644);
@@ -85,8 +88,14 @@ KTEST(fs, text_of_a_path)
 KTEST(fs, transfers_over_segments)
 {
 	char a[4], b[6] = {}, src[] = "abcdefgh";
-	struct iovec rest[] = { { 0, 0 }, { (u64)(uintptr_t)b, 6 } };
-	struct io io = { .left = 10, .kbuf = (u8 *)a, .seg_left = 4, .vec = rest, .nvec = 2, .kind = IO_KERNEL }, saved = io;
+	struct iovec rest[] = {{0, 0}, {(u64)(uintptr_t)b, 6}};
+	struct io io = {.left = 10,
+			.kbuf = (u8 *)a,
+			.seg_left = 4,
+			.vec = rest,
+			.nvec = 2,
+			.kind = IO_KERNEL},
+		  saved = io;
 	EXPECT_EQ(io_copy_to(&io, src, 8), 8);
 	EXPECT_EQ(io.left, 2);
 	EXPECT_MEMEQ(a, "abcd", 4);

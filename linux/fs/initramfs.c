@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // initramfs.c owns the unpacking of the boot archive into the root file system. Privileged.
 //
-// The archive is what the loader put into memory: any number of cpio archives, plain or compressed by gzip, one behind the other with
-// zeroes between. It is not trusted: what is malformed ends the unpacking with one sentence, and what was unpacked until then stays, as
-// on Linux; if /init is missing after that, the sentence that says so repeats the reason.
+// The archive is what the loader put into memory: any number of cpio archives, plain or compressed
+// by gzip, one behind the other with zeroes between. It is not trusted: what is malformed ends the
+// unpacking with one sentence, and what was unpacked until then stays, as on Linux; if /init is
+// missing after that, the sentence that says so repeats the reason.
 #include "linux/fs/fs_priv.h"
 #include "base/cpio.h"
 #include "base/fmt.h"
@@ -76,7 +77,7 @@ static void set_attributes(struct inode *i, const struct cpio_entry *e)
 	i->mode = (i->mode & S_IFMT) | (e->mode & 07777);
 	i->uid = e->uid;
 	i->gid = e->gid;
-	i->atime = i->mtime = (struct fs_time){ .sec = e->mtime };
+	i->atime = i->mtime = (struct fs_time){.sec = e->mtime};
 }
 
 static void set_attributes_at(struct unpack *u, const struct cpio_entry *e)
@@ -105,7 +106,8 @@ static int link_remember(struct unpack *u, const struct cpio_entry *e)
 	if (!l)
 		return -ENOMEM;
 	struct link_entry **bucket = &u->links[hash_u64(e->ino) % LINK_BUCKETS];
-	*l = (struct link_entry){ .next = *bucket, .dev = dev_make(e->dev_major, e->dev_minor), .ino = e->ino };
+	*l = (struct link_entry){
+		.next = *bucket, .dev = dev_make(e->dev_major, e->dev_minor), .ino = e->ino};
 	memcpy(l->path, u->path, len);
 	*bucket = l;
 	return 0;
@@ -151,7 +153,8 @@ static int begin_file(struct unpack *u, const struct cpio_entry *e)
 	} else {
 		make_way(u, e->mode);
 	}
-	struct file *f = file_open_kernel(u->path, O_WRONLY | O_CREAT | O_LARGEFILE | (first ? O_TRUNC : 0), e->mode & 07777);
+	struct file *f = file_open_kernel(
+		u->path, O_WRONLY | O_CREAT | O_LARGEFILE | (first ? O_TRUNC : 0), e->mode & 07777);
 	if (is_err(f))
 		return ptr_err(f);
 	u->file = f;
@@ -242,7 +245,8 @@ static int end_entry(void *ctx, const struct cpio_entry *e)
 	return 0;
 }
 
-static const struct cpio_stream_ops stream_ops = { .begin_entry = begin_entry, .data = entry_data, .end_entry = end_entry };
+static const struct cpio_stream_ops stream_ops = {
+	.begin_entry = begin_entry, .data = entry_data, .end_entry = end_entry};
 
 static void abandon_entry(struct unpack *u)
 {
@@ -255,7 +259,10 @@ static void abandon_entry(struct unpack *u)
 
 static const char *why(int err, const char *reason)
 {
-	return reason ? reason : err == -ENOSPC ? "the root file system is full" : err == -ENOMEM ? "out of memory" : errno_name(err);
+	return reason		? reason
+	       : err == -ENOSPC ? "the root file system is full"
+	       : err == -ENOMEM ? "out of memory"
+				: errno_name(err);
 }
 
 // A plain archive (or several): bytes used, or -1 after a failure.
@@ -287,7 +294,8 @@ static int feed_stream(void *ctx, const u8 *data, size_t len)
 	return cpio_stream_feed(&u->stream, data, len);
 }
 
-static ssize_t unpack_gzip(struct unpack *u, struct inflate *state, const u8 *bytes, size_t len, u64 offset)
+static ssize_t unpack_gzip(struct unpack *u, struct inflate *state, const u8 *bytes, size_t len,
+			   u64 offset)
 {
 	struct inflate_result res = {};
 	cpio_stream_init(&u->stream, &stream_ops, u);
@@ -299,7 +307,8 @@ static ssize_t unpack_gzip(struct unpack *u, struct inflate *state, const u8 *by
 	}
 	if (!err)
 		return (ssize_t)res.in_used;
-	fail("the compressed archive is damaged near byte %llu: %s", offset + res.in_used, why(err, reason));
+	fail("the compressed archive is damaged near byte %llu: %s", offset + res.in_used,
+	     why(err, reason));
 	abandon_entry(u);
 	return -1;
 }
@@ -318,7 +327,8 @@ static void unpack_all(struct unpack *u, struct inflate *state, const u8 *bytes,
 		} else if (cpio_is_magic(bytes + at, len - at)) {
 			n = unpack_plain(u, bytes + at, len - at, at);
 		} else {
-			fail("byte %zu begins neither a cpio archive nor gzip data (0x%02x%02x)", at, bytes[at], at + 1 < len ? bytes[at + 1] : 0);
+			fail("byte %zu begins neither a cpio archive nor gzip data (0x%02x%02x)",
+			     at, bytes[at], at + 1 < len ? bytes[at + 1] : 0);
 			return;
 		}
 		if (n <= 0)
@@ -347,7 +357,8 @@ void initramfs_unpack(void)
 	if (u && state) {
 		unpack_all(u, state, phys_ptr(bootinfo.initrd), bootinfo.initrd_len);
 		links_forget(u);
-		log_info("initramfs: %llu entries from %llu KiB", u->nfiles, bootinfo.initrd_len / 1024);
+		log_info("initramfs: %llu entries from %llu KiB", u->nfiles,
+			 bootinfo.initrd_len / 1024);
 	} else {
 		fail("there is not enough memory to unpack it");
 	}

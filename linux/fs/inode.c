@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // inode.c owns inodes: lifetime, rights, attributes and time stamps. Privileged.
 //
-// An inode lives as long as a dentry or an opener counts it; the last reference evicts it (its file system drops the contents) and frees
-// the memory after a grace period, for path walks look at modes and owners under RCU. Attributes are changed under the inode's
-// lock and read without: each is one word, and stat(2) promises no more than that.
+// An inode lives as long as a dentry or an opener counts it; the last reference evicts it (its file
+// system drops the contents) and frees the memory after a grace period, for path walks look at
+// modes and owners under RCU. Attributes are changed under the inode's lock and read without: each
+// is one word, and stat(2) promises no more than that.
 #include "linux/fs/fs_priv.h"
 #include "core/time.h"
 #include "core/vm.h"
@@ -16,7 +17,7 @@ constexpr s64 DAY_SEC = 24 * 3600;
 struct fs_time fs_time_now(void)
 {
 	u64 ns = clock_realtime_ns();
-	struct fs_time t = { .sec = (s64)(ns / 1000000000), .nsec = (u32)(ns % 1000000000) };
+	struct fs_time t = {.sec = (s64)(ns / 1000000000), .nsec = (u32)(ns % 1000000000)};
 	if (unlikely(t.sec - DAY_SEC != load_once(&atime_stale_sec)))
 		store_once(&atime_stale_sec, t.sec - DAY_SEC);
 	return t;
@@ -85,7 +86,8 @@ void inode_init_owner(struct inode *inode, const struct inode *dir, u32 mode)
 		inode->gid = dir->gid;
 		if (S_ISDIR(mode))
 			mode |= S_ISGID;
-		else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !cred_in_group(c, dir->gid) && !capable(CAP_FSETID))
+		else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
+			 !cred_in_group(c, dir->gid) && !capable(CAP_FSETID))
 			mode &= ~(u32)S_ISGID;
 	}
 	inode->mode = mode;
@@ -226,7 +228,9 @@ int inode_kill_priv(struct inode *inode)
 		return 0;
 	if (!S_ISREG(mode) || capable(CAP_FSETID))
 		return 0;
-	struct attr_change a = { .mask = ATTR_MODE | ATTR_CTIME, .mode = mode_without_priv(inode), .ctime = fs_time_now() };
+	struct attr_change a = {.mask = ATTR_MODE | ATTR_CTIME,
+				.mode = mode_without_priv(inode),
+				.ctime = fs_time_now()};
 	if (inode->ops->setattr)
 		return inode->ops->setattr(inode, &a);
 	attr_apply(inode, &a);
@@ -241,7 +245,8 @@ int attr_check(struct inode *inode, struct attr_change *a)
 		return -EPERM;
 	if ((a->mask & ATTR_UID) && !((owner && a->uid == inode->uid) || capable(CAP_CHOWN)))
 		return -EPERM;
-	if ((a->mask & ATTR_GID) && !((owner && (a->gid == inode->gid || cred_in_group(c, a->gid))) || capable(CAP_CHOWN)))
+	if ((a->mask & ATTR_GID) &&
+	    !((owner && (a->gid == inode->gid || cred_in_group(c, a->gid))) || capable(CAP_CHOWN)))
 		return -EPERM;
 	if (a->mask & ATTR_MODE) {
 		if (!inode_owner_or_capable(inode))
@@ -319,7 +324,8 @@ void inode_touch_atime_slow(struct inode *inode, struct mount *mnt)
 	if ((flags & MS_NODIRATIME) && S_ISDIR(inode->mode))
 		return;
 	struct fs_time now = fs_time_now();
-	bool stale = !fs_time_before(&inode->mtime, &inode->atime) || !fs_time_before(&inode->ctime, &inode->atime) ||
+	bool stale = !fs_time_before(&inode->mtime, &inode->atime) ||
+		     !fs_time_before(&inode->ctime, &inode->atime) ||
 		     inode->atime.sec < now.sec - DAY_SEC;
 	if (stale || (flags & MS_STRICTATIME))
 		inode->atime = now; // unlocked: racing readers store nearly the same time
@@ -338,7 +344,8 @@ void inode_fill_stat(struct inode *inode, struct kstat *st)
 		.uid = inode->uid,
 		.gid = inode->gid,
 		.size = inode_size(inode),
-		.blocks = inode->object ? load_once(&inode->object->npages) * (PAGE_SIZE / 512) : inode->blocks,
+		.blocks = inode->object ? load_once(&inode->object->npages) * (PAGE_SIZE / 512)
+					: inode->blocks,
 		.blksize = inode->sb->block_size,
 		.atime = inode->atime,
 		.mtime = inode->mtime,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// io.c owns struct io: moving bytes between the kernel and the memory that a read or write names. Privileged.
+// io.c owns struct io: moving bytes between the kernel and the memory that a read or write names.
+// Privileged.
 #include "linux/fs/fs_priv.h"
 
 // The next segment that is not empty.
@@ -80,7 +81,8 @@ void io_revert(struct io *io, const struct io *saved, size_t done)
 	}
 }
 
-ssize_t io_from_user_vec(struct io *io, const struct iovec __user *vec, u32 n, struct iovec fast[IOV_FAST], struct iovec **allocated)
+ssize_t io_from_user_vec(struct io *io, const struct iovec __user *vec, u32 n,
+			 struct iovec fast[IOV_FAST], struct iovec **allocated)
 {
 	struct iovec *v = fast;
 	u64 total = 0;
@@ -102,7 +104,7 @@ ssize_t io_from_user_vec(struct io *io, const struct iovec __user *vec, u32 n, s
 		v[i].len = min(v[i].len, IO_MAX - total);
 		total += v[i].len;
 	}
-	*io = (struct io){ .left = total, .vec = v, .nvec = n, .kind = IO_USER };
+	*io = (struct io){.left = total, .vec = v, .nvec = n, .kind = IO_USER};
 	(void)io_next_segment(io);
 	return (ssize_t)total;
 }

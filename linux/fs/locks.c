@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // locks.c owns advisory file locks: POSIX (by process), OFD (by open file) and flock. Privileged.
 //
-// An inode that was ever locked has a file_locks: a list of ranges ordered by start for fcntl, and one for flock, under one spinlock.
-// An owner's ranges never overlap; setting a range splits, trims and merges what the owner had. Spare entries are allocated before
-// the lock is taken. Whoever must wait sleeps on the inode's queue and tries again when anything was released; waiting POSIX
-// owners record whom they wait for, so that a cycle is answered with -EDEADLK.
+// An inode that was ever locked has a file_locks: a list of ranges ordered by start for fcntl, and
+// one for flock, under one spinlock. An owner's ranges never overlap; setting a range splits, trims
+// and merges what the owner had. Spare entries are allocated before the lock is taken. Whoever must
+// wait sleeps on the inode's queue and tries again when anything was released; waiting POSIX owners
+// record whom they wait for, so that a cycle is answered with -EDEADLK.
 //
-// Owner: the descriptor table for POSIX locks (threads share it, a forked child does not), the struct file for the others.
+// Owner: the descriptor table for POSIX locks (threads share it, a forked child does not), the
+// struct file for the others.
 #include "linux/fs/fs_priv.h"
 
 struct file_lock {
@@ -18,7 +20,7 @@ struct file_lock {
 };
 
 struct file_locks {
-	spinlock_t lock; // LOCK_flock
+	spinlock_t lock;   // LOCK_flock
 	struct list posix; // and OFD; by start
 	struct list flock;
 	struct wait_queue wait;
@@ -59,7 +61,8 @@ void locks_free(struct inode *inode)
 
 static bool conflicts(const struct file_lock *a, const struct file_lock *b)
 {
-	return a->owner != b->owner && a->start <= b->end && b->start <= a->end && (a->type == F_WRLCK || b->type == F_WRLCK);
+	return a->owner != b->owner && a->start <= b->end && b->start <= a->end &&
+	       (a->type == F_WRLCK || b->type == F_WRLCK);
 }
 
 static struct file_lock *find_conflict(struct list *head, const struct file_lock *want)
@@ -84,9 +87,10 @@ static void insert_sorted(struct list *head, struct file_lock *new)
 	list_add_tail(head, &new->link);
 }
 
-// Gives the owner's range to `want` (or to nobody, F_UNLCK): its earlier locks are cut out of the range. spare: two entries, used ones
-// become nullptr; what is left over is put into *dead.
-static void apply_range(struct file_locks *f, const struct file_lock *want, struct file_lock *spare[2], struct list *dead)
+// Gives the owner's range to `want` (or to nobody, F_UNLCK): its earlier locks are cut out of the
+// range. spare: two entries, used ones become nullptr; what is left over is put into *dead.
+static void apply_range(struct file_locks *f, const struct file_lock *want,
+			struct file_lock *spare[2], struct list *dead)
 {
 	struct file_lock *l, *next, merged = *want;
 	list_for_each_entry_safe(l, next, &f->posix, link) {
@@ -94,7 +98,8 @@ static void apply_range(struct file_locks *f, const struct file_lock *want, stru
 			continue;
 		bool same = l->type == want->type;
 		// Equal neighbours are joined.
-		if (same && (l->end == INT64_MAX || l->end + 1 >= merged.start) && (merged.end == INT64_MAX || l->start <= merged.end + 1)) {
+		if (same && (l->end == INT64_MAX || l->end + 1 >= merged.start) &&
+		    (merged.end == INT64_MAX || l->start <= merged.end + 1)) {
 			merged.start = min(merged.start, l->start);
 			merged.end = max(merged.end, l->end);
 			list_move_tail(dead, &l->link);
@@ -145,11 +150,13 @@ static void wake_waiters(struct file_locks *f)
 static int set_range_once(struct file_locks *f, const struct file_lock *want, void **holder)
 {
 	struct list dead = LIST_INIT(dead);
-	struct file_lock *spare[2] = { kmalloc(sizeof(struct file_lock)), kmalloc(sizeof(struct file_lock)) };
+	struct file_lock *spare[2] = {kmalloc(sizeof(struct file_lock)),
+				      kmalloc(sizeof(struct file_lock))};
 	int err = spare[0] && spare[1] ? 0 : -ENOMEM;
 	if (!err) {
 		spin_lock(&f->lock);
-		struct file_lock *in_way = want->type == F_UNLCK ? nullptr : find_conflict(&f->posix, want);
+		struct file_lock *in_way =
+			want->type == F_UNLCK ? nullptr : find_conflict(&f->posix, want);
 		if (in_way) {
 			*holder = in_way->owner;
 			err = -EAGAIN;
@@ -166,7 +173,8 @@ static int set_range_once(struct file_locks *f, const struct file_lock *want, vo
 	return err;
 }
 
-// Would waiting for holder close a circle? Each owner waits for one other at most per thread; the walk is bounded.
+// Would waiting for holder close a circle? Each owner waits for one other at most per thread; the
+// walk is bounded.
 static bool would_deadlock(void *owner, void *holder)
 {
 	for (u32 depth = 0; depth < 64; depth++) {
@@ -187,11 +195,11 @@ static bool would_deadlock(void *owner, void *holder)
 
 static int set_range_wait(struct file_locks *f, const struct file_lock *want, bool posix)
 {
-	struct lock_wait w = { .owner = want->owner };
+	struct lock_wait w = {.owner = want->owner};
 	void *holder = nullptr;
 	int err;
 	for (;;) {
-		struct waiter waiter = { .thread = current() };
+		struct waiter waiter = {.thread = current()};
 		list_init(&waiter.link);
 		wait_queue_add(&f->wait, &waiter);
 		thread_prepare_sleep(THREAD_INTERRUPTIBLE);
@@ -226,7 +234,9 @@ static int set_range_wait(struct file_locks *f, const struct file_lock *want, bo
 
 static int range_of(struct file *f, const struct flock *fl, struct file_lock *out)
 {
-	s64 base = fl->l_whence == SEEK_SET ? 0 : fl->l_whence == SEEK_CUR ? f->pos : inode_size(f->inode);
+	s64 base = fl->l_whence == SEEK_SET   ? 0
+		   : fl->l_whence == SEEK_CUR ? f->pos
+					      : inode_size(f->inode);
 	s64 start, end;
 	if (fl->l_whence < SEEK_SET || fl->l_whence > SEEK_END)
 		return -EINVAL;
@@ -252,7 +262,8 @@ static int range_of(struct file *f, const struct flock *fl, struct file_lock *ou
 	return 0;
 }
 
-static long get_lock(struct file_locks *f, struct file_lock *want, struct flock *fl, struct flock __user *arg)
+static long get_lock(struct file_locks *f, struct file_lock *want, struct flock *fl,
+		     struct flock __user *arg)
 {
 	spin_lock(&f->lock);
 	struct file_lock *l = find_conflict(&f->posix, want);
@@ -277,7 +288,8 @@ long locks_fcntl(struct file *f, u32 cmd, struct flock __user *arg)
 		return -EFAULT;
 	if (ofd && fl.l_pid)
 		return -EINVAL;
-	struct file_lock want = { .owner = ofd ? (void *)f : (void *)current_task()->files, .pid = ofd ? 0 : current_pid() };
+	struct file_lock want = {.owner = ofd ? (void *)f : (void *)current_task()->files,
+				 .pid = ofd ? 0 : current_pid()};
 	int err = range_of(f, &fl, &want);
 	if (err)
 		return err;
@@ -288,7 +300,8 @@ long locks_fcntl(struct file *f, u32 cmd, struct flock __user *arg)
 		return -ENOLCK;
 	if (get)
 		return get_lock(locks, &want, &fl, arg);
-	if ((want.type == F_RDLCK && !(f->mode & FILE_READ)) || (want.type == F_WRLCK && !(f->mode & FILE_WRITE)))
+	if ((want.type == F_RDLCK && !(f->mode & FILE_READ)) ||
+	    (want.type == F_WRLCK && !(f->mode & FILE_WRITE)))
 		return -EBADF;
 	__atomic_fetch_or(&f->mode, FILE_LOCKED, __ATOMIC_RELAXED);
 	void *holder;
@@ -334,7 +347,7 @@ void locks_release_file(struct file *f)
 // As Linux: a conversion first gives up the old lock.
 static int flock_once(struct file_locks *l, struct file *f, s16 type, struct file_lock **spare)
 {
-	struct file_lock want = { .owner = f, .type = type, .end = INT64_MAX }, *x;
+	struct file_lock want = {.owner = f, .type = type, .end = INT64_MAX}, *x;
 	int err = 0;
 	spin_lock(&l->lock);
 	struct file_lock *mine = nullptr;
@@ -382,14 +395,15 @@ static int do_flock(struct file *f, s16 type, bool wait)
 	__atomic_fetch_or(&f->mode, FILE_LOCKED, __ATOMIC_RELAXED);
 	got = flock_once(l, f, type, &spare);
 	if (got == -EAGAIN && wait)
-		err = wait_event_interruptible(&l->wait, (got = flock_once(l, f, type, &spare)) != -EAGAIN);
+		err = wait_event_interruptible(&l->wait,
+					       (got = flock_once(l, f, type, &spare)) != -EAGAIN);
 	kfree(spare);
 	return err ? err : got;
 }
 
 SYSCALL(flock, int fd, int op)
 {
-	static const s16 types[] = { [LOCK_SH] = F_RDLCK, [LOCK_EX] = F_WRLCK, [LOCK_UN] = F_UNLCK };
+	static const s16 types[] = {[LOCK_SH] = F_RDLCK, [LOCK_EX] = F_WRLCK, [LOCK_UN] = F_UNLCK};
 	int kind = op & ~LOCK_NB;
 	if (kind != LOCK_SH && kind != LOCK_EX && kind != LOCK_UN)
 		return -EINVAL;

@@ -91,8 +91,8 @@ static ssize_t random_write(struct file *f, struct io *io)
 	return (ssize_t)done;
 }
 
-constexpr u32 RNDGETENTCNT = 0x80045200, RNDADDTOENTCNT = 0x40045201, RNDADDENTROPY = 0x40085203, RNDZAPENTCNT = 0x5204,
-	      RNDCLEARPOOL = 0x5206, RNDRESEEDCRNG = 0x5207;
+constexpr u32 RNDGETENTCNT = 0x80045200, RNDADDTOENTCNT = 0x40045201, RNDADDENTROPY = 0x40085203,
+	      RNDZAPENTCNT = 0x5204, RNDCLEARPOOL = 0x5206, RNDRESEEDCRNG = 0x5207;
 
 static long random_ioctl(struct file *f, u32 cmd, u64 arg)
 {
@@ -105,7 +105,8 @@ static long random_ioctl(struct file *f, u32 cmd, u64 arg)
 	case RNDZAPENTCNT:
 	case RNDCLEARPOOL:
 	case RNDRESEEDCRNG:
-		return capable(CAP_SYS_ADMIN) ? 0 : -EPERM; // the pool is credited by the kernel alone
+		return capable(CAP_SYS_ADMIN) ? 0
+					      : -EPERM; // the pool is credited by the kernel alone
 	default:
 		return -ENOTTY;
 	}
@@ -149,7 +150,8 @@ static ssize_t kmsg_record(struct kmsg_reader *r, char *line)
 	ssize_t n = log_read(&r->seq, &info, text, sizeof(text));
 	if (n < 0)
 		return n;
-	return scnprintf(line, KMSG_LINE, "%u,%llu,%llu,-;%.*s\n", info.level, info.seq, info.time_ns / 1000, (int)n, text);
+	return scnprintf(line, KMSG_LINE, "%u,%llu,%llu,-;%.*s\n", info.level, info.seq,
+			 info.time_ns / 1000, (int)n, text);
 }
 
 static ssize_t kmsg_read(struct file *f, struct io *io)
@@ -169,7 +171,8 @@ static ssize_t kmsg_read(struct file *f, struct io *io)
 			return io_copy_to(io, line, (size_t)n) == (size_t)n ? n : -EFAULT;
 		if (n != -EAGAIN || (io->flags & IO_NONBLOCK))
 			return n;
-		int err = wait_event_interruptible_until(&kmsg_wait, log_seq_next() > r->seq, clock_monotonic_ns() + KMSG_POLL_NS);
+		int err = wait_event_interruptible_until(&kmsg_wait, log_seq_next() > r->seq,
+							 clock_monotonic_ns() + KMSG_POLL_NS);
 		if (err && err != -ETIMEDOUT)
 			return err;
 	}
@@ -208,29 +211,45 @@ static s64 kmsg_lseek(struct file *f, s64 offset, int whence)
 	if (offset)
 		return -ESPIPE;
 	mutex_lock(&r->lock);
-	u64 seq = whence == SEEK_SET ? log_seq_first() : whence == SEEK_DATA ? log_cleared_seq() : whence == SEEK_END ? log_seq_next() : ~0ull;
+	u64 seq = whence == SEEK_SET	? log_seq_first()
+		  : whence == SEEK_DATA ? log_cleared_seq()
+		  : whence == SEEK_END	? log_seq_next()
+					: ~0ull;
 	if (seq != ~0ull)
 		r->seq = seq;
 	mutex_unlock(&r->lock);
 	return seq == ~0ull ? -EINVAL : 0;
 }
 
-static const struct file_ops null_ops = { .read = null_read, .write = null_write, .lseek = lseek_zero };
-static const struct file_ops zero_ops = { .read = zero_read, .write = null_write, .lseek = lseek_zero, .mmap = zero_mmap };
-static const struct file_ops full_ops = { .read = zero_read, .write = full_write, .lseek = lseek_zero };
-static const struct file_ops random_ops = { .read = random_read, .write = random_write, .lseek = lseek_zero, .ioctl = random_ioctl };
-static const struct file_ops kmsg_ops = {
-	.open = kmsg_open, .release = kmsg_release, .read = kmsg_read, .write = kmsg_write, .lseek = kmsg_lseek
-};
+static const struct file_ops null_ops = {
+	.read = null_read, .write = null_write, .lseek = lseek_zero};
+static const struct file_ops zero_ops = {
+	.read = zero_read, .write = null_write, .lseek = lseek_zero, .mmap = zero_mmap};
+static const struct file_ops full_ops = {
+	.read = zero_read, .write = full_write, .lseek = lseek_zero};
+static const struct file_ops random_ops = {
+	.read = random_read, .write = random_write, .lseek = lseek_zero, .ioctl = random_ioctl};
+static const struct file_ops kmsg_ops = {.open = kmsg_open,
+					 .release = kmsg_release,
+					 .read = kmsg_read,
+					 .write = kmsg_write,
+					 .lseek = kmsg_lseek};
 
 static void memdev_init(void)
 {
-	static const struct { u32 minor; const char *name; u32 mode; const struct file_ops *ops; } nodes[] = {
-		{ 3, "null", 0666, &null_ops },	    { 5, "zero", 0666, &zero_ops },	  { 7, "full", 0666, &full_ops },
-		{ 8, "random", 0666, &random_ops }, { 9, "urandom", 0666, &random_ops }, { 11, "kmsg", 0644, &kmsg_ops },
+	static const struct {
+		u32 minor;
+		const char *name;
+		u32 mode;
+		const struct file_ops *ops;
+	} nodes[] = {
+		{3, "null", 0666, &null_ops},	   {5, "zero", 0666, &zero_ops},
+		{7, "full", 0666, &full_ops},	   {8, "random", 0666, &random_ops},
+		{9, "urandom", 0666, &random_ops}, {11, "kmsg", 0644, &kmsg_ops},
 	};
 	for (u32 i = 0; i < ARRAY_SIZE(nodes); i++) {
-		if (dev_register_char(MEM_MAJOR, nodes[i].minor, nodes[i].name, nodes[i].mode, nodes[i].ops))
+		if (dev_register_char(MEM_MAJOR, nodes[i].minor, nodes[i].name, nodes[i].mode,
+				      nodes[i].ops))
 			log_err("devices: /dev/%s could not be made", nodes[i].name);
 	}
 }

@@ -10,14 +10,14 @@ static int memfd_describe(struct dentry *d, char *buf, size_t cap)
 {
 	return snprintf(buf, cap, "/memfd:%s (deleted)", d->name);
 }
-static const struct dentry_ops memfd_dentry_ops = { .describe = memfd_describe };
+static const struct dentry_ops memfd_dentry_ops = {.describe = memfd_describe};
 
 // An open, empty file without a name; counted or err_ptr.
 struct file *shm_file_create(const char *name, u32 mode)
 {
 	char padded[NAME_MAX + 1 + NAME_SLACK] = {};
 	strscpy(padded, name, NAME_MAX + 1);
-	struct component c = { .name = padded, .len = (u32)strlen(padded) };
+	struct component c = {.name = padded, .len = (u32)strlen(padded)};
 	struct inode *i = tmpfs_file_inode(shm_super, mode);
 	if (is_err(i))
 		return err_cast(i);
@@ -30,8 +30,9 @@ struct file *shm_file_create(const char *name, u32 mode)
 	d->ops = &memfd_dentry_ops;
 	d->flags = DENTRY_UNLINKED | DENTRY_ANONYMOUS;
 	mount_get(shm_mount);
-	struct path p = { .mnt = shm_mount, .dentry = d };
-	struct file *f = file_create_on(&p, i->file_ops, FILE_READ | FILE_WRITE | FILE_POS_LOCK | FILE_WRITER, O_RDWR);
+	struct path p = {.mnt = shm_mount, .dentry = d};
+	struct file *f = file_create_on(
+		&p, i->file_ops, FILE_READ | FILE_WRITE | FILE_POS_LOCK | FILE_WRITER, O_RDWR);
 	if (!is_err(f))
 		atomic_inc(&i->writers);
 	return f;

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
 // mount.c owns file-system types, super blocks and the mount table. Privileged.
 //
-// A mount is attached to the tree by (parent mount, dentry) in a hash that path walks read under RCU; every change runs under the mount
-// lock and the name sequence, so that walks that saw half of it are made again. A mount counts its parent, its mountpoint, its
-// root and one reference of the super block. The tree itself holds one reference of each attached mount: umount is refused
-// while there are others (open files, working directories), unless it is lazy: then the mount leaves the tree and
-// goes when its last user goes.
+// A mount is attached to the tree by (parent mount, dentry) in a hash that path walks read under
+// RCU; every change runs under the mount lock and the name sequence, so that walks that saw half of
+// it are made again. A mount counts its parent, its mountpoint, its root and one reference of the
+// super block. The tree itself holds one reference of each attached mount: umount is refused while
+// there are others (open files, working directories), unless it is lazy: then the mount leaves the
+// tree and goes when its last user goes.
 //
 // There is one namespace, without propagation: MS_SHARED and its kin are accepted and mean nothing.
 #include "linux/fs/fs_priv.h"
 #include "base/hash.h"
 
 constexpr u32 MOUNT_BUCKETS = 256;
-constexpr u32 MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME |
-			    MS_NOSYMFOLLOW;
+constexpr u32 MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME |
+			    MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME | MS_NOSYMFOLLOW;
 constexpr u32 MOUNT_OPTIONS_MAX = 4096;
 
 static struct hlist mount_table[MOUNT_BUCKETS]; // mount lock; RCU
@@ -25,7 +26,8 @@ static atomic_u32 anonymous_minors = ATOMIC_INIT(1);
 struct wait_queue mount_waiters = WAIT_QUEUE_INIT(mount_waiters);
 struct mount *fs_root_mount;
 
-static struct fs_type *fs_types; // registered ones; added at the end under types_lock, never removed
+static struct fs_type
+	*fs_types; // registered ones; added at the end under types_lock, never removed
 static mutex_t types_lock = MUTEX_INIT(types_lock, LOCK_module_misc);
 
 // ---- file-system types ----
@@ -87,7 +89,8 @@ void super_put(struct super_block *sb)
 	if (sb->root) {
 		for (;;) {
 			spin_lock(&sb->root->lock);
-			struct dentry *d = list_first_entry_or_null(&sb->root->children, struct dentry, sibling);
+			struct dentry *d = list_first_entry_or_null(&sb->root->children,
+								    struct dentry, sibling);
 			if (d)
 				dentry_get(d);
 			spin_unlock(&sb->root->lock);
@@ -122,7 +125,8 @@ struct mount *mount_find(const struct mount *parent, const struct dentry *d)
 }
 
 // Takes over a reference of sb, and root's.
-static struct mount *mount_alloc(struct super_block *sb, struct dentry *root, u32 flags, const char *source)
+static struct mount *mount_alloc(struct super_block *sb, struct dentry *root, u32 flags,
+				 const char *source)
 {
 	struct mount *m = kzalloc(sizeof(*m));
 	if (!m)
@@ -201,10 +205,11 @@ static bool is_mountpoint(const struct dentry *d)
 	return false;
 }
 
-// Takes m out of the tree; what it counted of its place is put into *was for the caller to put without the lock.
+// Takes m out of the tree; what it counted of its place is put into *was for the caller to put
+// without the lock.
 static void mount_detach_locked(struct mount *m, struct path *was)
 {
-	*was = (struct path){ .mnt = m->parent, .dentry = m->mountpoint };
+	*was = (struct path){.mnt = m->parent, .dentry = m->mountpoint};
 	list_del_init(&m->all);
 	name_seq_write_begin();
 	hlist_del_rcu(&m->hash);
@@ -236,7 +241,8 @@ void mount_for_each(bool (*show)(void *ctx, struct mount *m), void *ctx)
 	mutex_unlock(&mount_mutex);
 }
 
-static int mount_new(const char *source, const struct path *at, const char *type, u64 flags, const char *options)
+static int mount_new(const char *source, const struct path *at, const char *type, u64 flags,
+		     const char *options)
 {
 	const struct fs_type *t = fs_type_find(type);
 	struct super_block *sb;
@@ -296,22 +302,23 @@ static int mount_bind_children(const struct path *from, struct mount *copy)
 	struct clone_pair *pairs = kcalloc(cap, sizeof(*pairs));
 	if (!pairs)
 		return -ENOMEM;
-	pairs[n++] = (struct clone_pair){ from->mnt, copy };
+	pairs[n++] = (struct clone_pair){from->mnt, copy};
 	int err = 0;
 	struct list *end = mounts.prev, *l = mounts.next; // copies are added behind end
 	for (bool more = !list_empty(&mounts); more && !err; l = l->next) {
 		m = list_entry(l, struct mount, all);
 		more = l != end;
-		if (m == copy || (m->parent == from->mnt && !dentry_is_ancestor(from->dentry, m->mountpoint)))
+		if (m == copy ||
+		    (m->parent == from->mnt && !dentry_is_ancestor(from->dentry, m->mountpoint)))
 			continue;
 		for (u32 i = 0; i < n; i++) {
 			if (pairs[i].orig != m->parent)
 				continue;
 			struct mount *c = mount_clone(m, m->root);
-			struct path at = { .mnt = pairs[i].copy, .dentry = m->mountpoint };
+			struct path at = {.mnt = pairs[i].copy, .dentry = m->mountpoint};
 			err = c ? mount_attach_locked(c, &at) : -ENOMEM;
 			if (!err)
-				pairs[n++] = (struct clone_pair){ m, c };
+				pairs[n++] = (struct clone_pair){m, c};
 			break;
 		}
 	}
@@ -344,7 +351,7 @@ static int mount_move(const struct path *from, const struct path *at)
 	if (from->dentry == m->root && m->parent) {
 		err = -ELOOP;
 		if (!mount_is_below(at->mnt, m)) {
-			struct path back = { .mnt = m->parent, .dentry = m->mountpoint };
+			struct path back = {.mnt = m->parent, .dentry = m->mountpoint};
 			mount_detach_locked(m, &was);
 			err = mount_attach_locked(m, at);
 			if (err)
@@ -383,7 +390,8 @@ static int mount_remount(const struct path *at, u64 flags, const char *options)
 	return err;
 }
 
-static int do_mount(const char *source, const char *target, const char *type, u64 flags, const char *options)
+static int do_mount(const char *source, const char *target, const char *type, u64 flags,
+		    const char *options)
 {
 	struct path at, from;
 	if (!capable(CAP_SYS_ADMIN))
@@ -400,7 +408,8 @@ static int do_mount(const char *source, const char *target, const char *type, u6
 	} else if (flags & (MS_BIND | MS_MOVE)) {
 		err = source ? path_lookup(AT_FDCWD, source, LOOKUP_FOLLOW, &from) : -EINVAL;
 		if (!err) {
-			err = flags & MS_BIND ? mount_bind(&from, &at, flags & MS_REC) : mount_move(&from, &at);
+			err = flags & MS_BIND ? mount_bind(&from, &at, flags & MS_REC)
+					      : mount_move(&from, &at);
 			path_put(&from);
 		}
 	} else {
@@ -410,7 +419,8 @@ static int do_mount(const char *source, const char *target, const char *type, u6
 	return err;
 }
 
-int fs_mount(const char *source, const char *target, const char *type, u64 flags, const char *options)
+int fs_mount(const char *source, const char *target, const char *type, u64 flags,
+	     const char *options)
 {
 	struct pathname n;
 	int err = pathname_from_kernel(&n, target);
@@ -441,7 +451,8 @@ static int string_arg(const char __user *s, size_t cap, char **out)
 	return 0;
 }
 
-SYSCALL(mount, const char __user *source, const char __user *target, const char __user *type, u64 flags, const void __user *data)
+SYSCALL(mount, const char __user *source, const char __user *target, const char __user *type,
+	u64 flags, const void __user *data)
 {
 	char *k_source = nullptr, *k_type = nullptr, *k_options = nullptr;
 	struct pathname n;
@@ -534,7 +545,8 @@ SYSCALL(umount2, const char __user *target, int flags)
 		return -EINVAL;
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	int err = path_lookup_user(AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW, &p);
+	int err =
+		path_lookup_user(AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW, &p);
 	if (err)
 		return err;
 	err = umount(&p, flags);
@@ -542,8 +554,9 @@ SYSCALL(umount2, const char __user *target, int flags)
 	return err;
 }
 
-// The root mount changes places: new_root's mount becomes the root, the old root appears at put_old. Processes whose root or
-// working directory was the old root are moved by the caller's chroot, as switch_root and containers do it.
+// The root mount changes places: new_root's mount becomes the root, the old root appears at
+// put_old. Processes whose root or working directory was the old root are moved by the caller's
+// chroot, as switch_root and containers do it.
 static int pivot(const struct path *new_root, const struct path *put_old, const struct path *root)
 {
 	struct path was_new = {}, was_old = {};
@@ -558,7 +571,7 @@ static int pivot(const struct path *new_root, const struct path *put_old, const 
 	err = -EINVAL;
 	if (!mount_is_below(put_old->mnt, m))
 		goto out;
-	struct path top = { .mnt = old->parent, .dentry = old->mountpoint };
+	struct path top = {.mnt = old->parent, .dentry = old->mountpoint};
 	mount_detach_locked(m, &was_new);
 	mount_detach_locked(old, &was_old);
 	err = mount_attach_locked(old, put_old);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // pipe.c owns pipes and FIFOs. Privileged.
 //
-// A pipe is a ring of page buffers. A small write is appended to the last page if it fits as a whole (which keeps writes of up to
-// PIPE_BUF bytes atomic), else it begins a new one. Emptied pages are kept, up to SPARE_PAGES, for the next writes.
+// A pipe is a ring of page buffers. A small write is appended to the last page if it fits as a
+// whole (which keeps writes of up to PIPE_BUF bytes atomic), else it begins a new one. Emptied
+// pages are kept, up to SPARE_PAGES, for the next writes.
 //
-// The pipe's mutex guards everything; it is not held while sleeping for room or data, but it is while copying from or to a
-// program, which may fault. Readers and writers sleep exclusively: each wake-up lets one of them go on, and whoever leaves data or
-// room behind wakes the next. Wake-ups are made only at the edges (empty to not empty, full to not full), after the mutex was released.
+// The pipe's mutex guards everything; it is not held while sleeping for room or data, but it is
+// while copying from or to a program, which may fault. Readers and writers sleep exclusively: each
+// wake-up lets one of them go on, and whoever leaves data or room behind wakes the next. Wake-ups
+// are made only at the edges (empty to not empty, full to not full), after the mutex was released.
 #include "linux/fs/fs_priv.h"
 #include "abi/linux/ioctl.h"
 #include "base/fmt.h"
@@ -23,10 +25,10 @@ struct pipe_buf {
 };
 
 struct pipe {
-	mutex_t lock; // LOCK_pipe; guards all but the queues
-	u32 head, tail; // slots written and read so far; head - tail are in use
-	u32 nslots;	// power of two
-	u32 readers, writers; // open ends
+	mutex_t lock;		     // LOCK_pipe; guards all but the queues
+	u32 head, tail;		     // slots written and read so far; head - tail are in use
+	u32 nslots;		     // power of two
+	u32 readers, writers;	     // open ends
 	u32 opens_read, opens_write; // ever, for FIFOs waiting for the other side
 	u32 nspare;
 	u32 files; // references: the files, and the inode of a FIFO while in open
@@ -104,14 +106,16 @@ static void wake_readers(struct pipe *p, bool all)
 {
 	smp_mb();
 	if (wait_queue_active(&p->read_wait))
-		wait_queue_wake_sync(&p->read_wait, all ? ~0u : 1, POLLIN | POLLRDNORM | (all ? POLLHUP : 0));
+		wait_queue_wake_sync(&p->read_wait, all ? ~0u : 1,
+				     POLLIN | POLLRDNORM | (all ? POLLHUP : 0));
 }
 
 static void wake_writers(struct pipe *p, bool all)
 {
 	smp_mb();
 	if (wait_queue_active(&p->write_wait))
-		wait_queue_wake_sync(&p->write_wait, all ? ~0u : 1, POLLOUT | POLLWRNORM | (all ? POLLERR : 0));
+		wait_queue_wake_sync(&p->write_wait, all ? ~0u : 1,
+				     POLLOUT | POLLWRNORM | (all ? POLLERR : 0));
 }
 
 // ---- reading ----
@@ -137,7 +141,8 @@ static ssize_t pipe_take(struct pipe *p, struct io *io)
 	return (ssize_t)done;
 }
 
-// Waits until there is data or no writer. Lock held on entry and exit. 1: data, 0: end of file, or an error.
+// Waits until there is data or no writer. Lock held on entry and exit. 1: data, 0: end of file, or
+// an error.
 static int pipe_wait_data_locked(struct pipe *p, bool nonblock)
 {
 	while (pipe_empty(p)) {
@@ -146,7 +151,8 @@ static int pipe_wait_data_locked(struct pipe *p, bool nonblock)
 		if (nonblock)
 			return -EAGAIN;
 		mutex_unlock(&p->lock);
-		int err = wait_event_interruptible_exclusive(&p->read_wait, !pipe_empty(p) || !load_once(&p->writers));
+		int err = wait_event_interruptible_exclusive(
+			&p->read_wait, !pipe_empty(p) || !load_once(&p->writers));
 		mutex_lock(&p->lock);
 		if (err)
 			return err;
@@ -189,7 +195,8 @@ static ssize_t pipe_append(struct pipe *p, struct io *io, size_t tail_bytes)
 	if (pipe_empty(p))
 		return 0;
 	struct pipe_buf *b = pipe_slot(p, p->head - 1);
-	if (b->offset + b->len + tail_bytes > PAGE_SIZE || __atomic_load_n(&b->page->refs, __ATOMIC_RELAXED) != 1)
+	if (b->offset + b->len + tail_bytes > PAGE_SIZE ||
+	    __atomic_load_n(&b->page->refs, __ATOMIC_RELAXED) != 1)
 		return 0;
 	size_t moved = io_copy_from(io, (u8 *)page_ptr(b->page) + b->offset + b->len, tail_bytes);
 	if (unlikely(moved != tail_bytes))
@@ -212,7 +219,7 @@ static ssize_t pipe_put_pages(struct pipe *p, struct io *io)
 			pipe_page_free(p, page);
 			return done ? (ssize_t)done : -EFAULT;
 		}
-		*pipe_slot(p, p->head) = (struct pipe_buf){ .page = page, .len = (u32)moved };
+		*pipe_slot(p, p->head) = (struct pipe_buf){.page = page, .len = (u32)moved};
 		store_once(&p->head, p->head + 1);
 		done += moved;
 		if (unlikely(moved < want))
@@ -229,7 +236,8 @@ static int pipe_wait_room_locked(struct pipe *p, bool nonblock)
 		if (nonblock)
 			return -EAGAIN;
 		mutex_unlock(&p->lock);
-		int err = wait_event_interruptible_exclusive(&p->write_wait, !pipe_full(p) || !load_once(&p->readers));
+		int err = wait_event_interruptible_exclusive(
+			&p->write_wait, !pipe_full(p) || !load_once(&p->readers));
 		mutex_lock(&p->lock);
 		if (err)
 			return err;
@@ -464,16 +472,20 @@ static int fifo_open(struct inode *inode, struct file *f)
 	u32 seen_write = p->opens_write, seen_read = p->opens_read;
 	bool wait_writer = acc == FILE_READ && !p->writers && !nonblock;
 	bool wait_reader = acc == FILE_WRITE && !p->readers;
-	f->pos = acc == FILE_READ && !p->writers ? seen_write : -1; // for poll: no hang-up before the first writer
+	f->pos = acc == FILE_READ && !p->writers
+			 ? seen_write
+			 : -1; // for poll: no hang-up before the first writer
 	mutex_unlock(&p->lock);
 	if (acc & FILE_READ)
 		wake_writers(p, true);
 	if (acc & FILE_WRITE)
 		wake_readers(p, true);
 	if (wait_writer)
-		err = wait_event_interruptible(&p->read_wait, load_once(&p->opens_write) != seen_write);
+		err = wait_event_interruptible(&p->read_wait,
+					       load_once(&p->opens_write) != seen_write);
 	else if (wait_reader)
-		err = wait_event_interruptible(&p->write_wait, load_once(&p->opens_read) != seen_read);
+		err = wait_event_interruptible(&p->write_wait,
+					       load_once(&p->opens_read) != seen_read);
 	if (err) {
 		f->mode = (f->mode & ~(u32)(FILE_READ | FILE_WRITE)) | acc;
 		pipe_release(f);
@@ -491,7 +503,7 @@ const struct file_ops pipe_ops = {
 	.poll = pipe_poll,
 	.ioctl = pipe_ioctl,
 };
-const struct file_ops fifo_ops = { .open = fifo_open };
+const struct file_ops fifo_ops = {.open = fifo_open};
 
 // ---- pipe(2) ----
 
@@ -579,8 +591,8 @@ int pipe_wait_data(struct pipe *p, bool nonblock)
 	return r;
 }
 
-ssize_t pipe_drain(struct pipe *p, size_t len, bool nonblock, bool keep, ssize_t (*take)(void *ctx, const void *data, size_t len),
-		   void *ctx)
+ssize_t pipe_drain(struct pipe *p, size_t len, bool nonblock, bool keep,
+		   ssize_t (*take)(void *ctx, const void *data, size_t len), void *ctx)
 {
 	size_t done = 0;
 	mutex_lock(&p->lock);
@@ -588,7 +600,8 @@ ssize_t pipe_drain(struct pipe *p, size_t len, bool nonblock, bool keep, ssize_t
 	bool was_full = pipe_full(p);
 	u32 i = p->tail;
 	while (r > 0 && done < len && i != p->head) {
-		// The consumer may sleep and take other pipes' locks: it gets a counted page without ours.
+		// The consumer may sleep and take other pipes' locks: it gets a counted page
+		// without ours.
 		struct pipe_buf *b = pipe_slot(p, i);
 		struct page *page = b->page;
 		size_t n = min((size_t)b->len, len - done);
@@ -623,7 +636,8 @@ ssize_t pipe_drain(struct pipe *p, size_t len, bool nonblock, bool keep, ssize_t
 	return done ? (ssize_t)done : r;
 }
 
-ssize_t pipe_fill(struct pipe *p, size_t len, bool nonblock, ssize_t (*give)(void *ctx, void *buf, size_t len), void *ctx)
+ssize_t pipe_fill(struct pipe *p, size_t len, bool nonblock,
+		  ssize_t (*give)(void *ctx, void *buf, size_t len), void *ctx)
 {
 	size_t done = 0;
 	ssize_t r = 0;
@@ -643,7 +657,7 @@ ssize_t pipe_fill(struct pipe *p, size_t len, bool nonblock, ssize_t (*give)(voi
 		mutex_lock(&p->lock);
 		ssize_t room = pipe_wait_room_locked(p, false); // somebody may have been faster
 		if (!room) {
-			*pipe_slot(p, p->head) = (struct pipe_buf){ .page = page, .len = (u32)r };
+			*pipe_slot(p, p->head) = (struct pipe_buf){.page = page, .len = (u32)r};
 			store_once(&p->head, p->head + 1);
 			done += (size_t)r;
 		}

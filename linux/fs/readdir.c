@@ -2,18 +2,18 @@
 // readdir.c owns getdents. Privileged.
 #include "linux/fs/fs_priv.h"
 
-// Records are collected in kernel memory and copied out in pieces. The last one stays until the next is known, for its d_off is
-// the position of the next.
+// Records are collected in kernel memory and copied out in pieces. The last one stays until the
+// next is known, for its d_off is the position of the next.
 struct getdents {
 	struct dir_context ctx;
 	u8 *buf;
-	u32 cap, used;	// of buf
-	u32 last;	// where the last record begins in buf, if count
-	u32 count;	// records so far
-	bool old;	// getdents rather than getdents64
-	bool copied;	// something went to the program already
-	u8 __user *at;	// where the next piece goes
-	size_t left;	// bytes of the program's buffer that are not spoken for
+	u32 cap, used; // of buf
+	u32 last;      // where the last record begins in buf, if count
+	u32 count;     // records so far
+	bool old;      // getdents rather than getdents64
+	bool copied;   // something went to the program already
+	u8 __user *at; // where the next piece goes
+	size_t left;   // bytes of the program's buffer that are not spoken for
 	int err;
 };
 
@@ -39,7 +39,8 @@ static bool getdents_flush(struct getdents *g, u32 n)
 static bool getdents_emit(struct dir_context *ctx, const char *name, u32 len, u64 ino, u32 type)
 {
 	struct getdents *g = container_of(ctx, struct getdents, ctx);
-	// Both layouts begin with inode and offset; a byte for the type stands in front of the name or at the record's end.
+	// Both layouts begin with inode and offset; a byte for the type stands in front of the name
+	// or at the record's end.
 	u32 head = g->old ? offsetof(struct dirent_old, d_name) : offsetof(struct dirent64, d_name);
 	u32 size = align_up(head + len + 1 + (g->old ? 1 : 0), 8);
 	if (len > NAME_MAX) {
@@ -109,7 +110,12 @@ static long getdents(int fd, void __user *buf, u32 size, bool old)
 	long n = -EBADF;
 	u8 *piece = r.file ? kmalloc(PIECE) : nullptr;
 	if (piece) {
-		struct getdents g = { .ctx.emit = getdents_emit, .buf = piece, .cap = PIECE, .at = buf, .left = size, .old = old };
+		struct getdents g = {.ctx.emit = getdents_emit,
+				     .buf = piece,
+				     .cap = PIECE,
+				     .at = buf,
+				     .left = size,
+				     .old = old};
 		n = iterate(r.file, &g, size);
 		kfree(piece);
 	} else if (r.file) {

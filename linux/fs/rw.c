@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// rw.c owns the calls that move bytes of one file: read, write and their many forms, lseek. Privileged.
+// rw.c owns the calls that move bytes of one file: read, write and their many forms, lseek.
+// Privileged.
 //
-// The position of a regular file or directory is locked only while somebody else could use the same description (its count is over
-// one), as POSIX wants threads to see whole reads and writes.
+// The position of a regular file or directory is locked only while somebody else could use the same
+// description (its count is over one), as POSIX wants threads to see whole reads and writes.
 #include "linux/fs/fs_priv.h"
 
 static __always_inline bool pos_lock(struct file *f)
@@ -18,7 +19,8 @@ static __always_inline u8 io_flags_of(const struct file *f)
 	u32 flags = load_once(&f->flags);
 	if (likely(!(flags & (O_NONBLOCK | O_APPEND | O_DSYNC))))
 		return 0;
-	return (flags & O_NONBLOCK ? IO_NONBLOCK : 0) | (flags & O_APPEND ? IO_APPEND : 0) | (flags & O_DSYNC ? IO_DSYNC : 0);
+	return (flags & O_NONBLOCK ? IO_NONBLOCK : 0) | (flags & O_APPEND ? IO_APPEND : 0) |
+	       (flags & O_DSYNC ? IO_DSYNC : 0);
 }
 
 ssize_t file_read(struct file *f, struct io *io)
@@ -166,7 +168,8 @@ static int io_flags_rwf(struct io *io, int rwf)
 	return 0;
 }
 
-static ssize_t vector_io(int fd, const struct iovec __user *vec, u64 n, s64 pos, int rwf, bool write)
+static ssize_t vector_io(int fd, const struct iovec __user *vec, u64 n, s64 pos, int rwf,
+			 bool write)
 {
 	struct iovec fast[IOV_FAST], *allocated = nullptr;
 	struct fdref r = fd_get_any(fd);
@@ -287,7 +290,9 @@ SYSCALL(lseek, int fd, s64 offset, int whence)
 		if (whence < 0 || whence > SEEK_HOLE)
 			pos = -EINVAL;
 		else
-			pos = f->ops->lseek && !(f->mode & FILE_STREAM) ? f->ops->lseek(f, offset, whence) : -ESPIPE;
+			pos = f->ops->lseek && !(f->mode & FILE_STREAM)
+				      ? f->ops->lseek(f, offset, whence)
+				      : -ESPIPE;
 		if (unlikely(locked))
 			mutex_unlock(&f->pos_lock);
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// splice.c owns the calls that move bytes between two descriptors: sendfile, copy_file_range, splice, tee, vmsplice. Privileged.
+// splice.c owns the calls that move bytes between two descriptors: sendfile, copy_file_range,
+// splice, tee, vmsplice. Privileged.
 //
 // All of them copy; none moves pages. Programs cannot tell but by the clock.
 #include "linux/fs/fs_priv.h"
@@ -72,7 +73,7 @@ static ssize_t copy_sides(struct side *in, struct side *out, size_t len)
 
 static int side_init(struct side *s, struct file *f, const s64 __user *upos)
 {
-	*s = (struct side){ .f = f, .own_pos = upos, .nonblock = f->flags & O_NONBLOCK };
+	*s = (struct side){.f = f, .own_pos = upos, .nonblock = f->flags & O_NONBLOCK};
 	if (!upos) {
 		s->pos = f->mode & FILE_STREAM ? 0 : f->pos;
 		return 0;
@@ -120,12 +121,14 @@ out:
 	return n;
 }
 
-SYSCALL(copy_file_range, int in_fd, s64 __user *in_pos, int out_fd, s64 __user *out_pos, size_t len, u32 flags)
+SYSCALL(copy_file_range, int in_fd, s64 __user *in_pos, int out_fd, s64 __user *out_pos, size_t len,
+	u32 flags)
 {
 	struct fdref in = fd_get(in_fd), out = fd_get(out_fd);
 	struct side a, b;
 	ssize_t n = -EBADF;
-	if (!in.file || !out.file || !(in.file->mode & FILE_READ) || !(out.file->mode & FILE_WRITE) || (out.file->flags & O_APPEND))
+	if (!in.file || !out.file || !(in.file->mode & FILE_READ) ||
+	    !(out.file->mode & FILE_WRITE) || (out.file->flags & O_APPEND))
 		goto out;
 	n = flags ? -EINVAL : 0;
 	if (!n && (S_ISDIR(in.file->inode->mode) || S_ISDIR(out.file->inode->mode)))
@@ -139,7 +142,8 @@ SYSCALL(copy_file_range, int in_fd, s64 __user *in_pos, int out_fd, s64 __user *
 	if (n)
 		goto out;
 	len = min(len, IO_MAX);
-	if (in.file->inode == out.file->inode && a.pos < b.pos + (s64)len && b.pos < a.pos + (s64)len) {
+	if (in.file->inode == out.file->inode && a.pos < b.pos + (s64)len &&
+	    b.pos < a.pos + (s64)len) {
 		n = -EINVAL;
 		goto out;
 	}
@@ -182,20 +186,23 @@ static ssize_t take_into(void *ctx, const void *data, size_t len)
 static ssize_t give_from_pipe(void *ctx, void *buf, size_t len)
 {
 	struct pipe_source *s = ctx;
-	struct taken t = { .to = buf };
+	struct taken t = {.to = buf};
 	return pipe_drain(s->p, len, s->nonblock, false, take_into, &t);
 }
 
-static ssize_t splice_files(struct file *in, s64 __user *in_pos, struct file *out, s64 __user *out_pos, size_t len, u32 flags)
+static ssize_t splice_files(struct file *in, s64 __user *in_pos, struct file *out,
+			    s64 __user *out_pos, size_t len, u32 flags)
 {
 	struct pipe *pin = file_pipe(in), *pout = file_pipe(out);
 	bool nonblock = flags & SPLICE_F_NONBLOCK;
 	struct side s;
 	if (pin && pout) {
-		struct pipe_source src = { pin, nonblock || (in->flags & O_NONBLOCK) };
+		struct pipe_source src = {pin, nonblock || (in->flags & O_NONBLOCK)};
 		if (in_pos || out_pos)
 			return -ESPIPE;
-		return pin == pout ? -EINVAL : pipe_fill(pout, len, nonblock || (out->flags & O_NONBLOCK), give_from_pipe, &src);
+		return pin == pout ? -EINVAL
+				   : pipe_fill(pout, len, nonblock || (out->flags & O_NONBLOCK),
+					       give_from_pipe, &src);
 	}
 	if (!pin && !pout)
 		return -EINVAL;
@@ -209,7 +216,8 @@ static ssize_t splice_files(struct file *in, s64 __user *in_pos, struct file *ou
 		return -EINVAL;
 	s.nonblock |= nonblock && !pin;
 	if (pin)
-		n = pipe_drain(pin, len, nonblock || (in->flags & O_NONBLOCK), false, side_write, &s);
+		n = pipe_drain(pin, len, nonblock || (in->flags & O_NONBLOCK), false, side_write,
+			       &s);
 	else
 		n = pipe_fill(pout, len, nonblock || (out->flags & O_NONBLOCK), side_read, &s);
 	if (n > 0 && side_finish(&s, upos))
@@ -217,7 +225,8 @@ static ssize_t splice_files(struct file *in, s64 __user *in_pos, struct file *ou
 	return n;
 }
 
-SYSCALL(splice, int in_fd, s64 __user *in_pos, int out_fd, s64 __user *out_pos, size_t len, u32 flags)
+SYSCALL(splice, int in_fd, s64 __user *in_pos, int out_fd, s64 __user *out_pos, size_t len,
+	u32 flags)
 {
 	if (flags & ~(u32)(SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT))
 		return -EINVAL;
@@ -232,7 +241,8 @@ SYSCALL(splice, int in_fd, s64 __user *in_pos, int out_fd, s64 __user *out_pos, 
 	return n;
 }
 
-// What was looked at, for tee: at most one buffer of data, so that it can be written without holding the source.
+// What was looked at, for tee: at most one buffer of data, so that it can be written without
+// holding the source.
 SYSCALL(tee, int in_fd, int out_fd, size_t len, u32 flags)
 {
 	if (flags & ~(u32)(SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT))
@@ -253,11 +263,12 @@ SYSCALL(tee, int in_fd, int out_fd, size_t len, u32 flags)
 	buf = kmalloc(len);
 	if (!buf)
 		goto out;
-	struct taken t = { .to = buf };
+	struct taken t = {.to = buf};
 	bool nonblock = flags & SPLICE_F_NONBLOCK;
 	n = pipe_drain(a, len, nonblock || (in.file->flags & O_NONBLOCK), true, take_into, &t);
 	if (n > 0) {
-		struct side s = { .f = out.file, .nonblock = nonblock || (out.file->flags & O_NONBLOCK) };
+		struct side s = {.f = out.file,
+				 .nonblock = nonblock || (out.file->flags & O_NONBLOCK)};
 		n = side_write(&s, buf, (size_t)n);
 	}
 out:
@@ -278,8 +289,11 @@ SYSCALL(vmsplice, int fd, const struct iovec __user *vec, u64 nvec, u32 flags)
 	if (r.file && file_pipe(r.file)) {
 		n = io_from_user_vec(&io, vec, (u32)min(nvec, IOV_MAX + 1ull), fast, &allocated);
 		if (n > 0) {
-			io.flags = (flags & SPLICE_F_NONBLOCK) || (r.file->flags & O_NONBLOCK) ? IO_NONBLOCK : 0;
-			n = r.file->mode & FILE_WRITE ? file_write(r.file, &io) : file_read(r.file, &io);
+			io.flags = (flags & SPLICE_F_NONBLOCK) || (r.file->flags & O_NONBLOCK)
+					   ? IO_NONBLOCK
+					   : 0;
+			n = r.file->mode & FILE_WRITE ? file_write(r.file, &io)
+						      : file_read(r.file, &io);
 		}
 	}
 	kfree(allocated);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // stat.c owns the calls that look at files: stat and its kin, access, readlink, statfs. Privileged.
 //
-// stat of a cached name never leaves the RCU section of its walk: the attributes are copied, then the walk is validated.
+// stat of a cached name never leaves the RCU section of its walk: the attributes are copied, then
+// the walk is validated.
 #include "linux/fs/fs_priv.h"
 
 // ---- from a name ----
@@ -55,7 +56,8 @@ static int stat_user(int dirfd, const char __user *name, u32 lookup, struct ksta
 
 static int stat_at(int dirfd, const char __user *name, int flags, struct kstat *st)
 {
-	u32 lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	u32 lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+		     (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
 	if ((flags & AT_EMPTY_PATH) && dirfd >= 0) { // fstat in other words: glibc's fstat
 		char c = 0;
 		if (!name || (!get_user(c, name) && !c))
@@ -119,7 +121,7 @@ SYSCALL(newfstatat, int dirfd, const char __user *name, struct stat __user *out,
 
 static struct statx_timestamp statx_time(const struct fs_time *t)
 {
-	return (struct statx_timestamp){ .tv_sec = t->sec, .tv_nsec = t->nsec };
+	return (struct statx_timestamp){.tv_sec = t->sec, .tv_nsec = t->nsec};
 }
 
 SYSCALL(statx, int dirfd, const char __user *name, int flags, u32 mask, struct statx __user *out)
@@ -143,7 +145,8 @@ SYSCALL(statx, int dirfd, const char __user *name, int flags, u32 mask, struct s
 		.stx_ino = st.ino,
 		.stx_size = (u64)st.size,
 		.stx_blocks = st.blocks,
-		.stx_attributes_mask = STATX_ATTR_APPEND | STATX_ATTR_IMMUTABLE | STATX_ATTR_MOUNT_ROOT,
+		.stx_attributes_mask =
+			STATX_ATTR_APPEND | STATX_ATTR_IMMUTABLE | STATX_ATTR_MOUNT_ROOT,
 		.stx_atime = statx_time(&st.atime),
 		.stx_btime = statx_time(&st.btime),
 		.stx_ctime = statx_time(&st.ctime),
@@ -166,7 +169,8 @@ static int access_path(const struct path *p, u32 mode)
 	if (!err && (mode & MAY_EXEC) && S_ISREG(i->mode) && (p->mnt->flags & MS_NOEXEC))
 		err = -EACCES;
 	u32 type = i->mode & S_IFMT;
-	if (!err && (mode & MAY_WRITE) && type != S_IFCHR && type != S_IFBLK && type != S_IFIFO && type != S_IFSOCK)
+	if (!err && (mode & MAY_WRITE) && type != S_IFCHR && type != S_IFBLK && type != S_IFIFO &&
+	    type != S_IFSOCK)
 		err = path_check_write(p);
 	return err;
 }
@@ -188,10 +192,12 @@ static long access_at(int dirfd, const char __user *name, int mode, int flags)
 		return -EINVAL;
 	if (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	u32 lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	u32 lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+		     (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
 	const struct cred *c = current_cred();
 	// Real and effective ids are usually the same: then there is nothing to pretend.
-	bool same = c->fsuid == c->uid && c->fsgid == c->gid && c->cap_effective == (c->uid ? 0 : c->cap_permitted);
+	bool same = c->fsuid == c->uid && c->fsgid == c->gid &&
+		    c->cap_effective == (c->uid ? 0 : c->cap_permitted);
 	if ((flags & AT_EACCESS) || same)
 		return access_name(dirfd, name, (u32)mode, lookup);
 	const struct cred *old = cred_override_real();
@@ -269,7 +275,11 @@ SYSCALL(readlinkat, int dirfd, const char __user *name, char __user *out, int ca
 static int statfs_path(const struct path *p, struct statfs __user *out)
 {
 	struct super_block *sb = p->dentry->sb;
-	struct statfs_info i = { .type = sb->magic, .bsize = sb->block_size, .frsize = sb->block_size, .namelen = NAME_MAX, .fsid = sb->dev };
+	struct statfs_info i = {.type = sb->magic,
+				.bsize = sb->block_size,
+				.frsize = sb->block_size,
+				.namelen = NAME_MAX,
+				.fsid = sb->dev};
 	int err = sb->ops && sb->ops->statfs ? sb->ops->statfs(sb, &i) : 0;
 	if (err)
 		return err;
@@ -282,12 +292,14 @@ static int statfs_path(const struct path *p, struct statfs __user *out)
 		.f_bavail = i.bavail,
 		.f_files = i.files,
 		.f_ffree = i.ffree,
-		.f_fsid = { (s32)i.fsid, (s32)(i.fsid >> 32) },
+		.f_fsid = {(s32)i.fsid, (s32)(i.fsid >> 32)},
 		.f_namelen = (s64)i.namelen,
 		.f_frsize = (s64)i.frsize,
-		.f_flags = ST_VALID | (mnt_readonly(p->mnt) ? ST_RDONLY : 0) | (m & MS_NOSUID ? ST_NOSUID : 0) |
-			   (m & MS_NODEV ? ST_NODEV : 0) | (m & MS_NOEXEC ? ST_NOEXEC : 0) | (m & MS_NOATIME ? ST_NOATIME : 0) |
-			   (m & MS_NODIRATIME ? ST_NODIRATIME : 0) | (m & MS_RELATIME ? ST_RELATIME : 0),
+		.f_flags = ST_VALID | (mnt_readonly(p->mnt) ? ST_RDONLY : 0) |
+			   (m & MS_NOSUID ? ST_NOSUID : 0) | (m & MS_NODEV ? ST_NODEV : 0) |
+			   (m & MS_NOEXEC ? ST_NOEXEC : 0) | (m & MS_NOATIME ? ST_NOATIME : 0) |
+			   (m & MS_NODIRATIME ? ST_NODIRATIME : 0) |
+			   (m & MS_RELATIME ? ST_RELATIME : 0),
 	};
 	return copy_to_user(out, &s, sizeof(s));
 }

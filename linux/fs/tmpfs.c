@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// tmpfs.c owns the file systems that live in memory: tmpfs, ramfs, the root file system, and the files of memfd. Privileged.
+// tmpfs.c owns the file systems that live in memory: tmpfs, ramfs, the root file system, and the
+// files of memfd. Privileged.
 //
-// Names exist in the dcache only: a dentry that is in the tree is pinned by one reference, and what is not cached does not exist
-// (SB_DCACHE_COMPLETE). Contents exist in the inode's vm_object only, which mappings and read/write share. Pages are charged to
-// the super block's limit as they are put into an object.
+// Names exist in the dcache only: a dentry that is in the tree is pinned by one reference, and what
+// is not cached does not exist (SB_DCACHE_COMPLETE). Contents exist in the inode's vm_object only,
+// which mappings and read/write share. Pages are charged to the super block's limit as they are put
+// into an object.
 //
-// Locks: the inode's lock for size and writes; reads take none: a page is looked up under RCU and counted while it is copied.
-// A read beside a truncation may see the old bytes or zeroes, as on Linux.
+// Locks: the inode's lock for size and writes; reads take none: a page is looked up under RCU and
+// counted while it is copied. A read beside a truncation may see the old bytes or zeroes, as on
+// Linux.
 #include "linux/fs/fs_priv.h"
 #include "base/fmt.h"
 #include "base/parse.h"
@@ -29,9 +32,10 @@ struct xattr {
 
 struct tmpfs_inode {
 	struct inode inode;
-	u32 seals; // inode lock
+	u32 seals;	    // inode lock
 	struct list xattrs; // inode lock
-	struct vm_object object; // regular files. Lives longer than the inode if a fault still uses it
+	struct vm_object
+		object; // regular files. Lives longer than the inode if a fault still uses it
 };
 
 static struct slab_cache tmpfs_cache;
@@ -63,9 +67,11 @@ static void tmpfs_object_release(struct vm_object *o)
 	rcu_call(&container_of(o, struct tmpfs_inode, object)->inode.rcu, tmpfs_inode_free_rcu);
 }
 
-static const struct vm_object_ops tmpfs_object_ops = { .get_page = vm_object_get_page_zero, .release = tmpfs_object_release };
+static const struct vm_object_ops tmpfs_object_ops = {.get_page = vm_object_get_page_zero,
+						      .release = tmpfs_object_release};
 
-static struct inode *tmpfs_inode_make(struct super_block *sb, const struct inode *dir, u32 mode, u64 dev)
+static struct inode *tmpfs_inode_make(struct super_block *sb, const struct inode *dir, u32 mode,
+				      u64 dev)
 {
 	struct tmpfs_super *s = tmpfs_s(sb);
 	if (atomic_inc_return(&s->used_inodes) > atomic_load(&s->limit_inodes)) {
@@ -202,7 +208,8 @@ static int tmpfs_rmdir(struct inode *dir, struct dentry *d)
 	return 0;
 }
 
-static int tmpfs_rename(struct inode *old_dir, struct dentry *old, struct inode *new_dir, struct dentry *new, u32 flags)
+static int tmpfs_rename(struct inode *old_dir, struct dentry *old, struct inode *new_dir,
+			struct dentry *new, u32 flags)
 {
 	bool dir = S_ISDIR(old->inode->mode);
 	if (new->inode && !(flags & RENAME_EXCHANGE)) {
@@ -256,7 +263,8 @@ static int tmpfs_setattr(struct inode *i, const struct attr_change *a)
 		u32 seals = tmpfs_i(i)->seals;
 		if (!i->object)
 			return -EINVAL;
-		if ((a->size < i->size && (seals & F_SEAL_SHRINK)) || (a->size > i->size && (seals & F_SEAL_GROW)))
+		if ((a->size < i->size && (seals & F_SEAL_SHRINK)) ||
+		    (a->size > i->size && (seals & F_SEAL_GROW)))
 			return -EPERM;
 		// Sizes shrink before pages go and grow after: readers never look for what is gone.
 		store_once(&i->size, a->size);
@@ -298,8 +306,10 @@ static ssize_t tmpfs_read(struct file *f, struct io *io)
 	return (ssize_t)done;
 }
 
-// Bytes of one write that go into page `index`, which is not there yet: it is made from them, without clearing what they cover.
-static ssize_t tmpfs_write_new_page(struct vm_object *o, struct io *io, u64 index, u32 off, size_t want)
+// Bytes of one write that go into page `index`, which is not there yet: it is made from them,
+// without clearing what they cover.
+static ssize_t tmpfs_write_new_page(struct vm_object *o, struct io *io, u64 index, u32 off,
+				    size_t want)
 {
 	struct page *p = page_alloc(0, OWNER_SHARED, 0);
 	if (unlikely(!p))
@@ -480,7 +490,8 @@ static void tmpfs_punch(struct inode *i, s64 from, s64 to)
 		}
 		struct page *p = vm_object_lookup(i->object, index);
 		if (p) {
-			memset((u8 *)page_ptr(p) + (at & (s64)(PAGE_SIZE - 1)), 0, (size_t)(next - at));
+			memset((u8 *)page_ptr(p) + (at & (s64)(PAGE_SIZE - 1)), 0,
+			       (size_t)(next - at));
 			page_put(p);
 		}
 		at = next;
@@ -489,9 +500,11 @@ static void tmpfs_punch(struct inode *i, s64 from, s64 to)
 
 static int tmpfs_reserve(struct inode *i, s64 from, s64 to)
 {
-	for (u64 index = (u64)from >> PAGE_SHIFT; index < ((u64)to + PAGE_SIZE - 1) >> PAGE_SHIFT; index++) {
+	for (u64 index = (u64)from >> PAGE_SHIFT; index < ((u64)to + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	     index++) {
 		struct page *p;
-		int err = signal_fatal_pending() ? -EINTR : vm_object_get_page(i->object, index, true, &p);
+		int err = signal_fatal_pending() ? -EINTR
+						 : vm_object_get_page(i->object, index, true, &p);
 		if (err)
 			return err;
 		page_put(p);
@@ -518,7 +531,8 @@ static int tmpfs_fallocate(struct file *f, u32 mode, s64 offset, s64 len)
 	} else {
 		if (mode & FALLOC_FL_ZERO_RANGE)
 			tmpfs_punch(i, offset, end);
-		u64 free = atomic_load(&tmpfs_s(i->sb)->limit_pages) - atomic_load(&tmpfs_s(i->sb)->used_pages);
+		u64 free = atomic_load(&tmpfs_s(i->sb)->limit_pages) -
+			   atomic_load(&tmpfs_s(i->sb)->used_pages);
 		if ((s64)free < 0 || (u64)len >> PAGE_SHIFT > free + i->object->npages)
 			err = -ENOSPC; // known beforehand: nothing is half done
 		else
@@ -673,7 +687,8 @@ static void xattr_drop(struct xattr *x)
 	kfree(x);
 }
 
-static int tmpfs_xattr_set(struct inode *i, const char *name, const void *value, size_t len, u32 flags)
+static int tmpfs_xattr_set(struct inode *i, const char *name, const void *value, size_t len,
+			   u32 flags)
 {
 	struct tmpfs_inode *t = tmpfs_i(i);
 	if (!xattr_allowed(i, name))
@@ -683,7 +698,9 @@ static int tmpfs_xattr_set(struct inode *i, const char *name, const void *value,
 		return -ENOMEM;
 	mutex_lock(&i->lock);
 	old = xattr_find(t, name);
-	int err = old ? (flags & XATTR_CREATE ? -EEXIST : 0) : (flags & XATTR_REPLACE) || !value ? -ENODATA : 0;
+	int err = old				      ? (flags & XATTR_CREATE ? -EEXIST : 0)
+		  : (flags & XATTR_REPLACE) || !value ? -ENODATA
+						      : 0;
 	if (!err) {
 		if (old)
 			xattr_drop(old);
@@ -738,7 +755,8 @@ static bool mapped_writable(struct vm_object *o)
 
 int tmpfs_add_seals(struct file *f, u32 seals)
 {
-	constexpr u32 all = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC;
+	constexpr u32 all = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE |
+			    F_SEAL_FUTURE_WRITE | F_SEAL_EXEC;
 	struct inode *i = f->inode;
 	int err = 0;
 	if (f->ops != &tmpfs_file_ops || (seals & ~all))
@@ -749,7 +767,8 @@ int tmpfs_add_seals(struct file *f, u32 seals)
 	struct tmpfs_inode *t = tmpfs_i(i);
 	if (t->seals & F_SEAL_SEAL) {
 		err = -EPERM;
-	} else if ((seals & F_SEAL_WRITE) && !(t->seals & F_SEAL_WRITE) && mapped_writable(i->object)) {
+	} else if ((seals & F_SEAL_WRITE) && !(t->seals & F_SEAL_WRITE) &&
+		   mapped_writable(i->object)) {
 		err = -EBUSY;
 	} else {
 		t->seals |= seals;
@@ -894,7 +913,8 @@ static const struct super_ops tmpfs_super_ops = {
 	.release = tmpfs_release,
 };
 
-static int tmpfs_make_super(const struct fs_type *t, const struct tmpfs_options *o, struct super_block **out)
+static int tmpfs_make_super(const struct fs_type *t, const struct tmpfs_options *o,
+			    struct super_block **out)
 {
 	struct super_block *sb = super_alloc(t, &tmpfs_super_ops);
 	struct tmpfs_super *s = kzalloc(sizeof(*s));
@@ -933,7 +953,8 @@ static struct tmpfs_options tmpfs_defaults(u32 mode, bool limited)
 	};
 }
 
-static int tmpfs_mount(const struct fs_type *t, const char *source, const char *options, u64 flags, struct super_block **out)
+static int tmpfs_mount(const struct fs_type *t, const char *source, const char *options, u64 flags,
+		       struct super_block **out)
 {
 	struct tmpfs_options o = tmpfs_defaults(t == &ramfs_type ? 0755 : 01777, t != &ramfs_type);
 	(void)source;
@@ -989,9 +1010,9 @@ static const struct file_ops tmpfs_dir_file_ops = {
 	.fsync = tmpfs_fsync,
 };
 
-struct fs_type tmpfs_type = { .name = "tmpfs", .magic = 0x01021994, .mount = tmpfs_mount };
-struct fs_type ramfs_type = { .name = "ramfs", .magic = 0x858458f6, .mount = tmpfs_mount };
-struct fs_type rootfs_type = { .name = "rootfs", .magic = 0x01021994 };
+struct fs_type tmpfs_type = {.name = "tmpfs", .magic = 0x01021994, .mount = tmpfs_mount};
+struct fs_type ramfs_type = {.name = "ramfs", .magic = 0x858458f6, .mount = tmpfs_mount};
+struct fs_type rootfs_type = {.name = "rootfs", .magic = 0x01021994};
 
 void tmpfs_init(void)
 {

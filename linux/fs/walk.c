@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 // walk.c owns path lookup: from a text to a dentry. Privileged.
 //
-// A walk runs under RCU: it holds no lock and counts nothing. At its end the result is either taken (counted, then the name sequence is
-// compared) or only read and validated (stat). If the sequence has changed, something was renamed or mounted meanwhile and the walk
-// is made again; -ECHILD says so internally. There is no bound on repetitions: each needs another rename, whose critical section is
-// far shorter than the rest of its system call.
+// A walk runs under RCU: it holds no lock and counts nothing. At its end the result is either taken
+// (counted, then the name sequence is compared) or only read and validated (stat). If the sequence
+// has changed, something was renamed or mounted meanwhile and the walk is made again; -ECHILD says
+// so internally. There is no bound on repetitions: each needs another rename, whose critical
+// section is far shorter than the rest of its system call.
 //
-// Where something must sleep (a name that is not cached, a link made on demand), the walk counts its place, leaves the RCU section,
-// does it, and goes on from the counted place (the anchor) with a fresh sequence.
+// Where something must sleep (a name that is not cached, a link made on demand), the walk counts
+// its place, leaves the RCU section, does it, and goes on from the counted place (the anchor) with
+// a fresh sequence.
 //
-// Texts of symbolic links are copied into the walk's arena, so they survive leaving the RCU section; what remains of the text in
-// which the link stood is pushed on a stack of at most WALK_LINKS_MAX entries.
+// Texts of symbolic links are copied into the walk's arena, so they survive leaving the RCU
+// section; what remains of the text in which the link stood is pushed on a stack of at most
+// WALK_LINKS_MAX entries.
 #include "linux/fs/fs_priv.h"
 
 struct text_chunk {
@@ -124,7 +127,8 @@ static void walk_set(struct walk *w, struct path p)
 	w->inode = load_acquire(&p.dentry->inode);
 }
 
-// Makes p (counted, ours now) the place that keeps the walk alive, and enters RCU again. The old anchor is dropped.
+// Makes p (counted, ours now) the place that keeps the walk alive, and enters RCU again. The old
+// anchor is dropped.
 static void walk_resume(struct walk *w, const struct path *p)
 {
 	struct path old = w->anchor;
@@ -155,7 +159,7 @@ static int walk_pause(struct walk *w, struct path *held)
 static void current_root_cwd(struct walk *w, bool want_cwd)
 {
 	if (unlikely(!current_is_task() || !current_task()->fs)) {
-		w->root = (struct path){ fs_root_mount, fs_root_mount->root };
+		w->root = (struct path){fs_root_mount, fs_root_mount->root};
 		w->start = w->root;
 		return;
 	}
@@ -241,7 +245,8 @@ static __always_inline int walk_may_pass(struct walk *w)
 {
 	struct inode *i = w->inode;
 	u32 mode = load_once(&i->mode);
-	if (likely((mode & (S_IFMT | S_IXUGO)) == (S_IFDIR | S_IXUGO) && !(i->ops && i->ops->permission)))
+	if (likely((mode & (S_IFMT | S_IXUGO)) == (S_IFDIR | S_IXUGO) &&
+		   !(i->ops && i->ops->permission)))
 		return 0;
 	if (!S_ISDIR(mode))
 		return -ENOTDIR;
@@ -299,7 +304,8 @@ static int walk_dotdot(struct walk *w)
 	return err;
 }
 
-// Asks the file system. On success the walk is anchored at the child (perhaps negative) and *out is it.
+// Asks the file system. On success the walk is anchored at the child (perhaps negative) and *out is
+// it.
 static int walk_lookup_slow(struct walk *w, struct component *c, struct dentry **out)
 {
 	struct path held;
@@ -310,7 +316,8 @@ static int walk_lookup_slow(struct walk *w, struct component *c, struct dentry *
 		return err;
 	struct dentry *dir = held.dentry;
 	mutex_lock(&dir->inode->lock);
-	struct dentry *d = dir->inode->flags & INODE_DEAD ? err_ptr(-ENOENT) : dentry_lookup_component(dir, c);
+	struct dentry *d =
+		dir->inode->flags & INODE_DEAD ? err_ptr(-ENOENT) : dentry_lookup_component(dir, c);
 	mutex_unlock(&dir->inode->lock);
 	if (is_err(d) || !d->inode) {
 		// Stay at the directory: a creation may follow.
@@ -320,7 +327,7 @@ static int walk_lookup_slow(struct walk *w, struct component *c, struct dentry *
 		return is_err(d) ? ptr_err(d) : -ENOENT;
 	}
 	mount_get(held.mnt);
-	struct path child = { .mnt = held.mnt, .dentry = d };
+	struct path child = {.mnt = held.mnt, .dentry = d};
 	path_put(&held);
 	walk_resume(w, &child);
 	w->cur.dentry = load_acquire(&d->parent); // where a relative link starts
@@ -382,7 +389,8 @@ static int walk_follow_slow(struct walk *w, struct path link, const char **s)
 		return err;
 	}
 	struct inode *i = link.dentry->inode;
-	if (i->ops->jump_link && !(w->flags & (LOOKUP_NO_MAGICLINKS | LOOKUP_BENEATH | LOOKUP_IN_ROOT))) {
+	if (i->ops->jump_link &&
+	    !(w->flags & (LOOKUP_NO_MAGICLINKS | LOOKUP_BENEATH | LOOKUP_IN_ROOT))) {
 		struct path target;
 		err = i->ops->jump_link(i, &target);
 		dentry_put(link.dentry);
@@ -391,7 +399,9 @@ static int walk_follow_slow(struct walk *w, struct path link, const char **s)
 		walk_resume(w, err ? &held : &target);
 		return err;
 	}
-	const char *text = i->ops->jump_link ? err_ptr(-ELOOP) : i->ops->get_link ? i->ops->get_link(i, &buf) : err_ptr(-EINVAL);
+	const char *text = i->ops->jump_link  ? err_ptr(-ELOOP)
+			   : i->ops->get_link ? i->ops->get_link(i, &buf)
+					      : err_ptr(-EINVAL);
 	walk_resume(w, &held);
 	err = is_err(text) ? ptr_err(text) : walk_push_link(w, text, s);
 	rcu_read_unlock();
@@ -423,7 +433,8 @@ static __always_inline int walk_step(struct walk *w, struct component *c, bool l
 {
 	struct dentry *d = dcache_find(w->cur.dentry, c);
 	if (unlikely(!d) || unlikely(!refcount_read(&d->refs)) ||
-	    unlikely((dentry_flags(d) & DENTRY_REVALIDATE) && d->ops->revalidate && !d->ops->revalidate(d)) ||
+	    unlikely((dentry_flags(d) & DENTRY_REVALIDATE) && d->ops->revalidate &&
+		     !d->ops->revalidate(d)) ||
 	    unlikely(!load_once(&d->inode))) {
 		if (w->cur.dentry->sb->flags & SB_DCACHE_COMPLETE)
 			return -ENOENT;
@@ -431,14 +442,15 @@ static __always_inline int walk_step(struct walk *w, struct component *c, bool l
 		if (err)
 			return err;
 	}
-	struct path p = { .mnt = w->cur.mnt, .dentry = d };
+	struct path p = {.mnt = w->cur.mnt, .dentry = d};
 	if (unlikely(dentry_flags(d) & DENTRY_MOUNTED)) {
 		int err = walk_cross_mounts(w, &p);
 		if (err)
 			return err;
 	}
 	struct inode *i = load_acquire(&p.dentry->inode);
-	if (unlikely(S_ISLNK(i->mode)) && (!last || w->trailing_slash || (w->flags & LOOKUP_FOLLOW)))
+	if (unlikely(S_ISLNK(i->mode)) &&
+	    (!last || w->trailing_slash || (w->flags & LOOKUP_FOLLOW)))
 		return walk_follow(w, p, i, s);
 	w->cur = p;
 	w->inode = i;
@@ -475,7 +487,7 @@ static int walk_text(struct walk *w, const char *s)
 		int err = walk_may_pass(w);
 		if (unlikely(err))
 			return err;
-		struct component c = { .name = s };
+		struct component c = {.name = s};
 		c.len = component_scan(s, w->cur.dentry, &c.hash);
 		if (unlikely(c.len > NAME_MAX))
 			return -ENAMETOOLONG;
@@ -494,7 +506,8 @@ static int walk_text(struct walk *w, const char *s)
 		}
 		err = walk_step(w, &c, last, &s);
 		if (unlikely(err)) {
-			// cur is still the directory of the last component: something can be made there.
+			// cur is still the directory of the last component: something can be made
+			// there.
 			w->create = err == -ENOENT && last && (w->flags & WALK_CREATE);
 			return w->create ? 0 : err;
 		}
@@ -623,7 +636,8 @@ int path_lookup_user(int dirfd, const char __user *name, u32 flags, struct path 
 	return err;
 }
 
-int path_lookup_from(const struct path *base, const struct path *root, const char *name, u32 flags, struct path *out)
+int path_lookup_from(const struct path *base, const struct path *root, const char *name, u32 flags,
+		     struct path *out)
 {
 	struct pathname n;
 	struct walk w;
@@ -642,7 +656,8 @@ int path_lookup_from(const struct path *base, const struct path *root, const cha
 		w.seq = name_seq_begin();
 		walk_set(&w, n.text[0] == '/' ? *root : *base);
 		err = walk_text(&w, n.text);
-		if (!err && ((flags & LOOKUP_DIRECTORY) || w.trailing_slash) && !S_ISDIR(w.inode->mode))
+		if (!err && ((flags & LOOKUP_DIRECTORY) || w.trailing_slash) &&
+		    !S_ISDIR(w.inode->mode))
 			err = -ENOTDIR;
 		err = err ? walk_fail(&w, err) : walk_take(&w, out);
 	} while (err == -ECHILD);

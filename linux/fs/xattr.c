@@ -27,12 +27,14 @@ static int xattr_permission(const struct path *p, const char *name, u32 mask)
 		return !(mask & MAY_WRITE) || capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
 	if (!str_starts_with(name, "user."))
 		return 0;
-	if (S_ISDIR(i->mode) && (i->mode & S_ISVTX) && (mask & MAY_WRITE) && !inode_owner_or_capable(i))
+	if (S_ISDIR(i->mode) && (i->mode & S_ISVTX) && (mask & MAY_WRITE) &&
+	    !inode_owner_or_capable(i))
 		return -EPERM;
 	return inode_permission(i, mask);
 }
 
-static long xattr_set(const struct path *p, const char __user *uname, const void __user *uvalue, size_t len, int flags)
+static long xattr_set(const struct path *p, const char __user *uname, const void __user *uvalue,
+		      size_t len, int flags)
 {
 	char name[XATTR_NAME_MAX + 1];
 	struct inode *i = p->dentry->inode;
@@ -58,7 +60,8 @@ static long xattr_set(const struct path *p, const char __user *uname, const void
 	return err;
 }
 
-static long xattr_get(const struct path *p, const char __user *uname, void __user *uvalue, size_t len)
+static long xattr_get(const struct path *p, const char __user *uname, void __user *uvalue,
+		      size_t len)
 {
 	char name[XATTR_NAME_MAX + 1];
 	struct inode *i = p->dentry->inode;
@@ -105,35 +108,38 @@ static long xattr_remove(const struct path *p, const char __user *uname)
 		err = xattr_permission(p, name, MAY_WRITE);
 	if (err)
 		return err;
-	return i->ops && i->ops->xattr_set ? i->ops->xattr_set(i, name, nullptr, 0, XATTR_REPLACE) : -EOPNOTSUPP;
+	return i->ops && i->ops->xattr_set ? i->ops->xattr_set(i, name, nullptr, 0, XATTR_REPLACE)
+					   : -EOPNOTSUPP;
 }
 
 // Each call in its three forms: by name, by name without following, by descriptor.
-#define BY_NAME(lookup, action)                                             \
-	struct path p;                                                      \
-	long res = path_lookup_user(AT_FDCWD, path, lookup, &p);            \
-	if (!res) {                                                         \
-		res = action;                                               \
-		path_put(&p);                                               \
-	}                                                                   \
+#define BY_NAME(lookup, action)                                  \
+	struct path p;                                           \
+	long res = path_lookup_user(AT_FDCWD, path, lookup, &p); \
+	if (!res) {                                              \
+		res = action;                                    \
+		path_put(&p);                                    \
+	}                                                        \
 	return res
 
-#define BY_FD(action)                                                       \
-	struct fdref r = fd_get(fd);                                        \
-	long res = -EBADF;                                                  \
-	if (r.file) {                                                       \
-		struct path p = r.file->path;                               \
-		res = action;                                               \
-	}                                                                   \
-	fd_put(r);                                                          \
+#define BY_FD(action)                         \
+	struct fdref r = fd_get(fd);          \
+	long res = -EBADF;                    \
+	if (r.file) {                         \
+		struct path p = r.file->path; \
+		res = action;                 \
+	}                                     \
+	fd_put(r);                            \
 	return res
 
-SYSCALL(setxattr, const char __user *path, const char __user *name, const void __user *value, size_t len, int flags)
+SYSCALL(setxattr, const char __user *path, const char __user *name, const void __user *value,
+	size_t len, int flags)
 {
 	BY_NAME(LOOKUP_FOLLOW, xattr_set(&p, name, value, len, flags));
 }
 
-SYSCALL(lsetxattr, const char __user *path, const char __user *name, const void __user *value, size_t len, int flags)
+SYSCALL(lsetxattr, const char __user *path, const char __user *name, const void __user *value,
+	size_t len, int flags)
 {
 	BY_NAME(0, xattr_set(&p, name, value, len, flags));
 }
@@ -188,8 +194,10 @@ SYSCALL(fremovexattr, int fd, const char __user *name)
 	BY_FD(xattr_remove(&p, name));
 }
 
-// Handles would have to outlive names; the file systems in memory give none, and ours say so for all.
-SYSCALL(name_to_handle_at, int dirfd, const char __user *name, void __user *handle, void __user *mount_id, int flags)
+// Handles would have to outlive names; the file systems in memory give none, and ours say so for
+// all.
+SYSCALL(name_to_handle_at, int dirfd, const char __user *name, void __user *handle,
+	void __user *mount_id, int flags)
 {
 	(void)dirfd;
 	(void)name;

@@ -16,8 +16,10 @@ static struct vm_space *space(void)
 }
 
 constexpr u32 PROT_ALL = PROT_READ | PROT_WRITE | PROT_EXEC;
-constexpr u64 MAP_KNOWN = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE |
-	MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_FIXED_NOREPLACE;
+constexpr u64 MAP_KNOWN = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN |
+			  MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE |
+			  MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB |
+			  MAP_FIXED_NOREPLACE;
 
 static u32 area_flags(u64 flags)
 {
@@ -37,7 +39,8 @@ static u32 area_flags(u64 flags)
 	return f;
 }
 
-// The rules of a file mapping: rights of the descriptor, of the mount, and what the file's own mmap says.
+// The rules of a file mapping: rights of the descriptor, of the mount, and what the file's own mmap
+// says.
 static int file_rules(struct file *f, struct vm_map_args *a, bool shared)
 {
 	if (!(f->mode & FILE_READ))
@@ -61,7 +64,11 @@ static int file_rules(struct file *f, struct vm_map_args *a, bool shared)
 
 SYSCALL(mmap, u64 addr, u64 len, u64 prot, u64 flags, int fd, u64 offset)
 {
-	struct vm_map_args a = { .addr = addr, .len = len, .prot = (u32)prot & PROT_ALL, .max_prot = PROT_ALL, .offset = offset };
+	struct vm_map_args a = {.addr = addr,
+				.len = len,
+				.prot = (u32)prot & PROT_ALL,
+				.max_prot = PROT_ALL,
+				.offset = offset};
 	u32 type = flags & MAP_TYPE;
 	u64 end, out;
 	int r;
@@ -76,7 +83,8 @@ SYSCALL(mmap, u64 addr, u64 len, u64 prot, u64 flags, int fd, u64 offset)
 	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
 	if (flags & MAP_HUGETLB)
-		return -ENOMEM; // there is no pool of huge pages; ordinary mappings become huge by themselves
+		return -ENOMEM; // there is no pool of huge pages; ordinary mappings become huge by
+				// themselves
 	bool shared = type != MAP_PRIVATE;
 	a.flags = area_flags(flags) | (shared ? VM_SHARED : 0);
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && (addr & (PAGE_SIZE - 1)))
@@ -111,14 +119,16 @@ SYSCALL(mprotect, u64 addr, u64 len, u64 prot)
 {
 	u64 grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP), rounded;
 	prot &= ~(u64)(PROT_GROWSDOWN | PROT_GROWSUP);
-	if ((addr & (PAGE_SIZE - 1)) || (prot & ~(u64)(PROT_ALL | PROT_SEM)) || grows == (PROT_GROWSDOWN | PROT_GROWSUP))
+	if ((addr & (PAGE_SIZE - 1)) || (prot & ~(u64)(PROT_ALL | PROT_SEM)) ||
+	    grows == (PROT_GROWSDOWN | PROT_GROWSUP))
 		return -EINVAL;
 	if (!len)
 		return 0;
-	if (!align_up_checked(len, PAGE_SIZE, &rounded) || addr > USER_TOP || rounded > USER_TOP - addr)
+	if (!align_up_checked(len, PAGE_SIZE, &rounded) || addr > USER_TOP ||
+	    rounded > USER_TOP - addr)
 		return -ENOMEM;
 	if (grows & PROT_GROWSUP)
-		return -EINVAL; // no stack grows upwards here
+		return -EINVAL;	      // no stack grows upwards here
 	if (grows & PROT_GROWSDOWN) { // to the beginning of the stack's area
 		struct vm_space *s = space();
 		read_lock(&s->lock);
@@ -153,7 +163,8 @@ SYSCALL(mremap, u64 old, u64 old_len, u64 new_len, u64 flags, u64 new_addr)
 SYSCALL(madvise, u64 addr, u64 len, int advice)
 {
 	u64 rounded;
-	if ((addr & (PAGE_SIZE - 1)) || !align_up_checked(len, PAGE_SIZE, &rounded) || addr > USER_TOP || rounded > USER_TOP - addr)
+	if ((addr & (PAGE_SIZE - 1)) || !align_up_checked(len, PAGE_SIZE, &rounded) ||
+	    addr > USER_TOP || rounded > USER_TOP - addr)
 		return -EINVAL;
 	return vm_advise(space(), addr, rounded, advice);
 }
@@ -193,9 +204,11 @@ SYSCALL(mincore, u64 addr, u64 len, u8 __user *vec)
 SYSCALL(msync, u64 addr, u64 len, int flags)
 {
 	u64 rounded;
-	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || (addr & (PAGE_SIZE - 1)) || ((flags & MS_ASYNC) && (flags & MS_SYNC)))
+	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || (addr & (PAGE_SIZE - 1)) ||
+	    ((flags & MS_ASYNC) && (flags & MS_SYNC)))
 		return -EINVAL;
-	if (!align_up_checked(len, PAGE_SIZE, &rounded) || addr > USER_TOP || rounded > USER_TOP - addr)
+	if (!align_up_checked(len, PAGE_SIZE, &rounded) || addr > USER_TOP ||
+	    rounded > USER_TOP - addr)
 		return -ENOMEM;
 	return rounded ? vm_sync(space(), addr, rounded, flags) : 0;
 }
@@ -215,7 +228,8 @@ static int lock_range(u64 addr, u64 len, bool lock)
 		u64 limit = rlimit(RLIMIT_MEMLOCK);
 		if (!limit)
 			return -EPERM;
-		if (READ_ONCE(space()->locked_pages) + (end - start) / PAGE_SIZE > limit / PAGE_SIZE)
+		if (READ_ONCE(space()->locked_pages) + (end - start) / PAGE_SIZE >
+		    limit / PAGE_SIZE)
 			return -ENOMEM;
 	}
 	return vm_lock_range(space(), start, end - start, lock);
@@ -293,9 +307,11 @@ SYSCALL(membarrier, int cmd, u32 flags, int cpu)
 		return -EINVAL;
 	switch (cmd) {
 	case MEMBARRIER_CMD_QUERY:
-		return MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |
-		       MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |
-		       MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
+		return MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED |
+		       MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED |
+		       MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |
+		       MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE |
+		       MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
 	case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
 		return 0; // every process takes part anyway
 	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:

@@ -4,14 +4,15 @@
 #include "abi/linux/capability.h"
 #include "base/hash.h"
 #include "base/string.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 
-// ---- accounts: a table by uid; an account lives as long as a credential or a queued signal names it ----
+// ---- accounts: a table by uid; an account lives as long as a credential or a queued signal names
+// it ----
 
 constexpr u32 BUCKETS = 256;
 static struct hlist accounts[BUCKETS]; // accounts_lock
 static spinlock_t accounts_lock = SPINLOCK_INIT(LOCK_user_accounts);
-static struct user_account root_account = { .refs = REFCOUNT_INIT(1) };
+static struct user_account root_account = {.refs = REFCOUNT_INIT(1)};
 
 struct cred cred_kernel = {
 	.refs = REFCOUNT_INIT(1),
@@ -134,8 +135,8 @@ void cred_abort(struct cred *c)
 
 static bool ids_differ(const struct cred *a, const struct cred *b)
 {
-	return a->euid != b->euid || a->egid != b->egid || a->fsuid != b->fsuid || a->fsgid != b->fsgid ||
-	       (b->cap_permitted & ~a->cap_permitted);
+	return a->euid != b->euid || a->egid != b->egid || a->fsuid != b->fsuid ||
+	       a->fsgid != b->fsgid || (b->cap_permitted & ~a->cap_permitted);
 }
 
 void cred_commit(struct cred *c)
@@ -225,7 +226,8 @@ void cred_restore(const struct cred *old)
 	cred_put(mine);
 }
 
-// execve's rules (capabilities(7)): root by any id has all of the bounding set; others keep what is ambient.
+// execve's rules (capabilities(7)): root by any id has all of the bounding set; others keep what is
+// ambient.
 void cred_exec(struct cred *c, bool setuid, u32 uid, bool setgid, u32 gid, bool *secure)
 {
 	u32 ruid = c->uid;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Owns execve and execveat: a process begins a new program.
 //
-// Everything that can fail happens first and touches only what is being built: opening the file, following #! lines, reading the
-// arguments, filling a new address space. Then all other threads of the process are made to end, and what remains cannot fail: the new
-// space, credentials, signal actions and registers take the place of the old ones.
+// Everything that can fail happens first and touches only what is being built: opening the file,
+// following #! lines, reading the arguments, filling a new address space. Then all other threads of
+// the process are made to end, and what remains cannot fail: the new space, credentials, signal
+// actions and registers take the place of the old ones.
 #include "linux/process/exec_priv.h"
 #include "abi/linux/capability.h"
 #include "abi/linux/fcntl.h"
@@ -62,7 +63,8 @@ static int head_read(struct exec *x)
 }
 
 // One #! line: its interpreter (and at most one argument) come before the arguments so far.
-static int script_line(struct exec *x, const char *script, u32 depth, char *interp, size_t interp_cap)
+static int script_line(struct exec *x, const char *script, u32 depth, char *interp,
+		       size_t interp_cap)
 {
 	char line[sizeof(x->head)];
 	memcpy(line, x->head, sizeof(line));
@@ -85,7 +87,8 @@ static int script_line(struct exec *x, const char *script, u32 depth, char *inte
 		return -ENOEXEC;
 	memcpy(interp, p, len);
 	interp[len] = 0;
-	// New prefix: interpreter, argument, and for the first script its own name in place of argv[0].
+	// New prefix: interpreter, argument, and for the first script its own name in place of
+	// argv[0].
 	struct exec_args *a = &x->args;
 	size_t arg_len = *arg ? strlen(arg) + 1 : 0, name_len = depth ? 0 : strlen(script) + 1;
 	u32 total = (u32)(len + 1 + arg_len + name_len) + a->prefix_len;
@@ -164,7 +167,8 @@ static int space_build(struct exec *x)
 	return r;
 }
 
-// Makes the current task the only one of its process, with the process's id as its own. -EAGAIN: it is being killed itself.
+// Makes the current task the only one of its process, with the process's id as its own. -EAGAIN: it
+// is being killed itself.
 static int take_over(struct process *p, struct task *t)
 {
 	spin_lock(&p->lock);
@@ -216,7 +220,8 @@ static void space_switch(struct task *t, struct vm_space *s)
 	t->thread.space = s;
 	vm_space_activate(s, VIEW_PROGRAM);
 	if (old)
-		p->dead_threads.maxrss_kib = max(p->dead_threads.maxrss_kib, vm_space_rss_peak(old) * (PAGE_SIZE / KiB));
+		p->dead_threads.maxrss_kib =
+			max(p->dead_threads.maxrss_kib, vm_space_rss_peak(old) * (PAGE_SIZE / KiB));
 	spin_unlock(&p->lock);
 	vfork_complete(t);
 	if (old)
@@ -302,7 +307,8 @@ static int exec_common(int dirfd, const char *path, u64 argv, u64 envp, int flag
 	int r = -ENOMEM;
 	if (!x)
 		return r;
-	u32 lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	u32 lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+		     (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
 	const char *name = path;
 	if (dirfd != AT_FDCWD && path[0] != '/') { // how a script's interpreter can open it
 		if (path[0])
@@ -349,7 +355,10 @@ static long exec_user(int dirfd, const char __user *upath, u64 argv, u64 envp, i
 	if (!path)
 		return -ENOMEM;
 	ssize_t n = copy_string_from_user(path, upath, PATH_MAX);
-	long r = n < 0 ? n : n == 0 && !(flags & AT_EMPTY_PATH) ? -ENOENT : exec_common(dirfd, path, argv, envp, flags, false);
+	long r = n < 0 ? n
+		 : n == 0 && !(flags & AT_EMPTY_PATH)
+			 ? -ENOENT
+			 : exec_common(dirfd, path, argv, envp, flags, false);
 	kfree(path);
 	return r;
 }

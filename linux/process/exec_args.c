@@ -10,7 +10,7 @@ constexpr u64 ARGS_MAX = 6 * MiB;	   // whatever the stack limit says
 int exec_args_init(struct exec_args *a)
 {
 	u64 quarter = rlimit(RLIMIT_STACK) / 4;
-	*a = (struct exec_args){ .limit = clamp(quarter, STRING_MAX, ARGS_MAX) };
+	*a = (struct exec_args){.limit = clamp(quarter, STRING_MAX, ARGS_MAX)};
 	return 0;
 }
 
@@ -29,7 +29,8 @@ static u8 *stream_room(struct exec_args *a, u64 *room)
 	if (a->len / PAGE_SIZE == a->npages) {
 		if (a->npages == a->cap) {
 			u32 cap = a->cap ? a->cap * 2 : 8;
-			u8 **pages = krealloc(a->pages, a->cap * sizeof(*pages), cap * sizeof(*pages));
+			u8 **pages =
+				krealloc(a->pages, a->cap * sizeof(*pages), cap * sizeof(*pages));
 			if (!pages)
 				return nullptr;
 			a->pages = pages;
@@ -100,7 +101,8 @@ int exec_args_add_vector(struct exec_args *a, u64 vector, bool kernel, u32 *coun
 		if (!s)
 			break;
 		(*count)++;
-		r = kernel ? exec_args_add_kernel(a, (const char *)(uintptr_t)s) : add_user(a, user_ptr(const char, s));
+		r = kernel ? exec_args_add_kernel(a, (const char *)(uintptr_t)s)
+			   : add_user(a, user_ptr(const char, s));
 		if (!r && (i & 0xfff) == 0xfff && signal_fatal_pending())
 			r = -EINTR;
 	}
@@ -110,13 +112,15 @@ int exec_args_add_vector(struct exec_args *a, u64 vector, bool kernel, u32 *coun
 int exec_args_write(const struct exec_args *a, struct vm_space *s, u64 addr)
 {
 	if (a->prefix_len) {
-		if (vm_access_remote(s, addr, a->prefix, a->prefix_len, true, false) != (ssize_t)a->prefix_len)
+		if (vm_access_remote(s, addr, a->prefix, a->prefix_len, true, false) !=
+		    (ssize_t)a->prefix_len)
 			return -EFAULT;
 		addr += a->prefix_len;
 	}
 	for (u64 at = a->skip; at < a->len;) {
 		u64 n = min(PAGE_SIZE - at % PAGE_SIZE, a->len - at);
-		if (vm_access_remote(s, addr, a->pages[at / PAGE_SIZE] + at % PAGE_SIZE, n, true, false) != (ssize_t)n)
+		if (vm_access_remote(s, addr, a->pages[at / PAGE_SIZE] + at % PAGE_SIZE, n, true,
+				     false) != (ssize_t)n)
 			return -EFAULT;
 		at += n;
 		addr += n;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns the mapping of ELF programs and of their interpreters into a new address space, and the stack that they start with.
+// Owns the mapping of ELF programs and of their interpreters into a new address space, and the
+// stack that they start with.
 //
-// The space is not yet anybody's: it is filled through vm_map and vm_access_remote, and thrown away when anything fails.
+// The space is not yet anybody's: it is filled through vm_map and vm_access_remote, and thrown away
+// when anything fails.
 #include "abi/linux/mount.h"
 #include "base/string.h"
 #include "core/log.h"
@@ -28,12 +30,14 @@ static int image_read(struct image *im, const void *head, u32 head_len)
 		return -ENOMEM;
 	if (im->ehdr.e_phoff + len <= head_len) {
 		memcpy(im->phdrs, (const u8 *)head + im->ehdr.e_phoff, len);
-	} else if (file_read_kernel(im->file, (s64)im->ehdr.e_phoff, im->phdrs, len) != (ssize_t)len) {
+	} else if (file_read_kernel(im->file, (s64)im->ehdr.e_phoff, im->phdrs, len) !=
+		   (ssize_t)len) {
 		kfree(im->phdrs);
 		im->phdrs = nullptr;
 		return -ENOEXEC;
 	}
-	struct elf_limits limits = { .page_size = PAGE_SIZE, .vaddr_min = USER_MIN, .vaddr_end = USER_TOP };
+	struct elf_limits limits = {
+		.page_size = PAGE_SIZE, .vaddr_min = USER_MIN, .vaddr_end = USER_TOP};
 	r = elf_phdrs_check(&im->ehdr, im->phdrs, size, &limits, &im->layout, nullptr);
 	if (r) {
 		kfree(im->phdrs);
@@ -44,7 +48,8 @@ static int image_read(struct image *im, const void *head, u32 head_len)
 
 static u32 segment_prot(const struct elf64_phdr *ph)
 {
-	return (ph->p_flags & PF_R ? PROT_READ : 0) | (ph->p_flags & PF_W ? PROT_WRITE : 0) | (ph->p_flags & PF_X ? PROT_EXEC : 0);
+	return (ph->p_flags & PF_R ? PROT_READ : 0) | (ph->p_flags & PF_W ? PROT_WRITE : 0) |
+	       (ph->p_flags & PF_X ? PROT_EXEC : 0);
 }
 
 static int zero_tail(struct vm_space *s, u64 from, u64 to)
@@ -68,13 +73,19 @@ static int segment_map(struct exec *x, struct image *im, const struct elf64_phdr
 	int r;
 	if (ph->p_filesz) {
 		struct vm_map_args a = {
-			.addr = start, .len = mapped_end - start, .prot = prot, .max_prot = PROT_READ | PROT_WRITE | PROT_EXEC,
-			.flags = VM_FIXED, .offset = align_down(ph->p_offset, PAGE_SIZE), .file = im->file,
+			.addr = start,
+			.len = mapped_end - start,
+			.prot = prot,
+			.max_prot = PROT_READ | PROT_WRITE | PROT_EXEC,
+			.flags = VM_FIXED,
+			.offset = align_down(ph->p_offset, PAGE_SIZE),
+			.file = im->file,
 		};
 		r = im->file->ops->mmap ? im->file->ops->mmap(im->file, &a) : -ENOEXEC;
 		if (!r)
 			r = vm_map(x->space, &a, &at);
-		// The rest of the last page belongs to the bss, beyond its end too: ld.so's first allocations lie there.
+		// The rest of the last page belongs to the bss, beyond its end too: ld.so's first
+		// allocations lie there.
 		if (!r && end > file_end && (prot & PROT_WRITE))
 			r = zero_tail(x->space, file_end, mapped_end);
 		if (r)
@@ -84,8 +95,11 @@ static int segment_map(struct exec *x, struct image *im, const struct elf64_phdr
 	}
 	if (bss_end <= mapped_end)
 		return 0;
-	struct vm_map_args a = { .addr = mapped_end, .len = bss_end - mapped_end, .prot = prot,
-				 .max_prot = PROT_READ | PROT_WRITE | PROT_EXEC, .flags = VM_FIXED };
+	struct vm_map_args a = {.addr = mapped_end,
+				.len = bss_end - mapped_end,
+				.prot = prot,
+				.max_prot = PROT_READ | PROT_WRITE | PROT_EXEC,
+				.flags = VM_FIXED};
 	return vm_map(x->space, &a, &at);
 }
 
@@ -139,7 +153,9 @@ static int interp_load(struct exec *x, struct image *program)
 	if (!path || !head)
 		goto out;
 	r = -ENOEXEC;
-	if (file_read_kernel(x->file, (s64)ph->p_offset, path, ph->p_filesz) != (ssize_t)ph->p_filesz || path[ph->p_filesz - 1])
+	if (file_read_kernel(x->file, (s64)ph->p_offset, path, ph->p_filesz) !=
+		    (ssize_t)ph->p_filesz ||
+	    path[ph->p_filesz - 1])
 		goto out;
 	im.file = exec_open(AT_FDCWD_KERNEL, path, LOOKUP_FOLLOW);
 	if (is_err(im.file)) {
@@ -175,7 +191,7 @@ out:
 
 int exec_elf_load(struct exec *x)
 {
-	struct image im = { .file = x->file };
+	struct image im = {.file = x->file};
 	int r = image_read(&im, x->head, x->head_len);
 	if (r)
 		return r;
@@ -185,9 +201,11 @@ int exec_elf_load(struct exec *x)
 	x->executable_stack = im.layout.stack >= 0 && (im.phdrs[im.layout.stack].p_flags & PF_X);
 	s->mmap_base = mmap_base(x);
 	if (im.ehdr.e_type == ET_DYN) {
-		// A program with an interpreter goes to two thirds of the address space; one without (the interpreter itself) is a mapping.
+		// A program with an interpreter goes to two thirds of the address space; one
+		// without (the interpreter itself) is a mapping.
 		u64 extent = im.layout.hi - im.layout.lo;
-		u64 base = im.layout.interp >= 0 ? USER_TOP / 3 * 2 + random_pages(x, 28) : s->mmap_base - min(extent, s->mmap_base / 2);
+		u64 base = im.layout.interp >= 0 ? USER_TOP / 3 * 2 + random_pages(x, 28)
+						 : s->mmap_base - min(extent, s->mmap_base / 2);
 		x->bias = align_down(base, im.layout.align) - im.layout.lo;
 	}
 	r = image_map(x, &im, x->bias);
@@ -195,7 +213,8 @@ int exec_elf_load(struct exec *x)
 	x->phdr = im.layout.phdr_vaddr ? im.layout.phdr_vaddr + x->bias : 0;
 	if (!r && im.layout.interp >= 0)
 		r = interp_load(x, &im);
-	s->brk_start = s->brk_end = align_up(im.layout.brk + x->bias, PAGE_SIZE) + random_pages(x, 13);
+	s->brk_start = s->brk_end =
+		align_up(im.layout.brk + x->bias, PAGE_SIZE) + random_pages(x, 13);
 	kfree(im.phdrs);
 	return r;
 }
@@ -240,7 +259,8 @@ static void auxv_fill(struct exec *x, struct auxv *v, u64 random_at, u64 platfor
 	aux(v, AT_NULL, 0);
 }
 
-// The addresses of count strings that lie one after the other from *at on in the prefix and the stream.
+// The addresses of count strings that lie one after the other from *at on in the prefix and the
+// stream.
 struct string_walk {
 	const struct exec_args *a;
 	u64 offset; // in prefix + stream
@@ -265,7 +285,7 @@ static u64 walk_next(struct string_walk *w)
 // Puts argc, argv, envp and the auxiliary vector at x->sp and on, through a page-sized buffer.
 static int vectors_write(struct exec *x, u64 strings_at, const struct auxv *v)
 {
-	struct string_walk w = { .a = &x->args, .addr = strings_at };
+	struct string_walk w = {.a = &x->args, .addr = strings_at};
 	struct vm_space *s = x->space;
 	u64 *buf = kmalloc(PAGE_SIZE), at = x->sp;
 	u32 n = 0, total = 1 + x->args.argc + 1 + x->args.envc + 1 + v->n;
@@ -290,7 +310,8 @@ static int vectors_write(struct exec *x, u64 strings_at, const struct auxv *v)
 		buf[n++] = word;
 		if (n < PAGE_SIZE / sizeof(u64) && i + 1 < total)
 			continue;
-		if (vm_access_remote(s, at, buf, n * sizeof(u64), true, false) != (ssize_t)(n * sizeof(u64)))
+		if (vm_access_remote(s, at, buf, n * sizeof(u64), true, false) !=
+		    (ssize_t)(n * sizeof(u64)))
 			r = -ENOMEM;
 		at += n * sizeof(u64);
 		n = 0;
@@ -307,19 +328,26 @@ int exec_stack_build(struct exec *x)
 	u64 vectors = ((u64)x->args.argc + x->args.envc + 64) * sizeof(u64);
 	u64 size = align_up(strings + vectors + 4096 + 128 * KiB, PAGE_SIZE);
 	struct vm_map_args a = {
-		.addr = top - size, .len = size, .prot = PROT_READ | PROT_WRITE | (x->executable_stack ? PROT_EXEC : 0),
-		.max_prot = PROT_READ | PROT_WRITE | PROT_EXEC, .flags = VM_FIXED | VM_GROWSDOWN | VM_STACK,
+		.addr = top - size,
+		.len = size,
+		.prot = PROT_READ | PROT_WRITE | (x->executable_stack ? PROT_EXEC : 0),
+		.max_prot = PROT_READ | PROT_WRITE | PROT_EXEC,
+		.flags = VM_FIXED | VM_GROWSDOWN | VM_STACK,
 	};
 	int r = vm_map(s, &a, &at);
 	if (r)
 		return r;
 	u64 strings_at = top - 8 - strings;
-	struct { u64 random[2]; char platform[16]; } extra = { .platform = ELF_PLATFORM };
+	struct {
+		u64 random[2];
+		char platform[16];
+	} extra = {.platform = ELF_PLATFORM};
 	extra.random[0] = random_u64();
 	extra.random[1] = random_u64();
-	u64 extra_at = align_down(strings_at - sizeof(extra) - (x->randomize ? random_u64() % 8192 : 0), 16);
+	u64 extra_at = align_down(
+		strings_at - sizeof(extra) - (x->randomize ? random_u64() % 8192 : 0), 16);
 	u64 words[64];
-	struct auxv v = { .at = words, .cap = ARRAY_SIZE(words) };
+	struct auxv v = {.at = words, .cap = ARRAY_SIZE(words)};
 	auxv_fill(x, &v, extra_at, extra_at + sizeof(extra.random),
 		  strings_at + x->args.prefix_len + x->args.name_offset - x->args.skip);
 	u64 nwords = 1 + (u64)x->args.argc + 1 + x->args.envc + 1 + v.n;
@@ -327,7 +355,8 @@ int exec_stack_build(struct exec *x)
 	s->arg_start = strings_at;
 	s->stack_start = x->sp;
 	r = exec_args_write(&x->args, s, strings_at);
-	if (!r && vm_access_remote(s, extra_at, &extra, sizeof(extra), true, false) != sizeof(extra))
+	if (!r &&
+	    vm_access_remote(s, extra_at, &extra, sizeof(extra), true, false) != sizeof(extra))
 		r = -ENOMEM;
 	if (!r)
 		r = vectors_write(x, strings_at, &v);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Owns the end of tasks and processes.
 //
-// A task gives back what it holds in the order in which others may notice: words in the program's memory (robust futexes, its tid), the
-// vfork parent, descriptors, memory, and last its number. The last task of a process hands the children on, turns the process into
-// a zombie and tells the parent, all under the tree lock, so that a waiting parent sees either a living child or a complete zombie.
-#include "linux/process/process_priv.h"
+// A task gives back what it holds in the order in which others may notice: words in the program's
+// memory (robust futexes, its tid), the vfork parent, descriptors, memory, and last its number. The
+// last task of a process hands the children on, turns the process into a zombie and tells the
+// parent, all under the tree lock, so that a waiting parent sees either a living child or a
+// complete zombie.
+#include "linux/process/process.h"
 #include "abi/linux/wait.h"
 #include "base/string.h"
 #include "core/uaccess.h"
@@ -14,7 +16,8 @@
 static struct process *reaper_find_locked(struct process *dead)
 {
 	if (dead->has_subreaper)
-		for (struct process *p = dead->parent; p != init_process && p->parent; p = p->parent)
+		for (struct process *p = dead->parent; p != init_process && p->parent;
+		     p = p->parent)
 			if (p->is_subreaper && p->state == PROCESS_ALIVE)
 				return p;
 	return init_process;
@@ -26,7 +29,9 @@ static void pdeath_signal_send(struct process *child)
 	spin_lock(&child->lock);
 	list_for_each_entry(t, &child->threads, process_link)
 		if (t->pdeath_signal) {
-			struct siginfo info = { .signo = (int)t->pdeath_signal, .code = SI_USER, .rt.pid = (int)current_pid() };
+			struct siginfo info = {.signo = (int)t->pdeath_signal,
+					       .code = SI_USER,
+					       .rt.pid = (int)current_pid()};
 			signal_send_locked(child, nullptr, &info);
 			break;
 		}
@@ -42,7 +47,8 @@ static bool zombie_announce_locked(struct process *p)
 	if (p->exit_signal) {
 		struct siginfo info;
 		u32 s = p->exit_status;
-		child_info_fill(&info, p, s & 0x7f ? (s & 0x80 ? CLD_DUMPED : CLD_KILLED) : CLD_EXITED,
+		child_info_fill(&info, p,
+				s & 0x7f ? (s & 0x80 ? CLD_DUMPED : CLD_KILLED) : CLD_EXITED,
 				(int)(s & 0x7f ? s & 0x7f : s >> 8 & 0xff));
 		autoreap = p->exit_signal == SIGCHLD && signal_child_unwanted_locked(parent);
 		info.signo = p->exit_signal;
@@ -119,7 +125,8 @@ static void process_end_locked(struct process *p, struct list *reaped)
 		wake_all(&p->pidfd_wait);
 }
 
-// First step, from where on the task is no longer one that signals are given to. true: the process ends with it.
+// First step, from where on the task is no longer one that signals are given to. true: the process
+// ends with it.
 static bool task_begin_exit(struct task *t, u32 status)
 {
 	struct process *p = t->process;
@@ -180,7 +187,8 @@ void task_exit(u32 status)
 	struct list reaped = LIST_INIT(reaped);
 
 	if (unlikely(p == init_process) && (p->group_exit || p->nthreads == 1))
-		panic("Attempted to kill init! exitcode=0x%08x", p->group_exit ? p->exit_status : status);
+		panic("Attempted to kill init! exitcode=0x%08x",
+		      p->group_exit ? p->exit_status : status);
 	bool last = task_begin_exit(t, status);
 	if (last) {
 		itimers_exit(p);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Owns the creation of tasks: fork, vfork, clone, clone3.
 //
-// A new task is built in private, so that every failure just takes it apart again. Then, under the tree lock, it becomes visible in one
-// step: its number, its place among its process's tasks or its parent's children. The child's own writes to its memory
-// (CLONE_CHILD_SETTID) wait for its first way out to the program.
-#include "linux/process/process_priv.h"
+// A new task is built in private, so that every failure just takes it apart again. Then, under the
+// tree lock, it becomes visible in one step: its number, its place among its process's tasks or its
+// parent's children. The child's own writes to its memory (CLONE_CHILD_SETTID) wait for its first
+// way out to the program.
+#include "linux/process/process.h"
 #include "abi/linux/sched.h"
 #include "abi/linux/wait.h"
 #include "base/string.h"
@@ -12,9 +13,11 @@
 #include "linux/file.h"
 #include "linux/syscalls.h"
 
-constexpr u64 CLONE_SUPPORTED = CSIGNAL | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_PTRACE |
-	CLONE_VFORK | CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |
-	CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO | CLONE_CLEAR_SIGHAND;
+constexpr u64 CLONE_SUPPORTED = CSIGNAL | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+				CLONE_PIDFD | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT |
+				CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
+				CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED |
+				CLONE_CHILD_SETTID | CLONE_IO | CLONE_CLEAR_SIGHAND;
 
 struct clone_request {
 	u64 flags; // without the signal
@@ -31,7 +34,8 @@ struct vfork_wait {
 	atomic_u32 done;
 };
 
-// The child no longer uses its parent's memory. Once done is set the record may be gone; the parent's memory stays for the RCU section.
+// The child no longer uses its parent's memory. Once done is set the record may be gone; the
+// parent's memory stays for the RCU section.
 void vfork_complete(struct task *t)
 {
 	struct vfork_wait *w = (struct vfork_wait *)(uintptr_t)xchg(&t->vfork_done, 0);
@@ -51,7 +55,8 @@ static void vfork_await(struct task *child, struct vfork_wait *w)
 		thread_prepare_sleep(THREAD_KILLABLE);
 		if (atomic_load_seq(&w->done))
 			break;
-		// Killed: take the record back, unless the child has it in hand already and is about to set done.
+		// Killed: take the record back, unless the child has it in hand already and is
+		// about to set done.
 		if (thread_interrupt_pending(THREAD_KILLABLE) && xchg(&child->vfork_done, 0))
 			break;
 		if (thread_interrupt_pending(THREAD_KILLABLE)) {
@@ -175,13 +180,15 @@ static int limit_check(void)
 	return -EAGAIN;
 }
 
-// Makes the finished task visible. -ERESTARTNOINTR: a signal for the whole process came first; the child must not miss it.
+// Makes the finished task visible. -ERESTARTNOINTR: a signal for the whole process came first; the
+// child must not miss it.
 static int publish(struct task *t, const struct clone_request *r)
 {
 	struct process *me = current_process(), *p = t->process;
 	tree_lock();
 	spin_lock(&me->lock);
-	if (me->group_exit || me->exec_task || (!(r->flags & CLONE_THREAD) && (signal_wanted(current_task())))) {
+	if (me->group_exit || me->exec_task ||
+	    (!(r->flags & CLONE_THREAD) && (signal_wanted(current_task())))) {
 		spin_unlock(&me->lock);
 		tree_unlock();
 		return -ERESTARTNOINTR;
@@ -256,7 +263,7 @@ static int task_build(struct task *t, const struct clone_request *r, const struc
 
 static long task_clone(const struct clone_request *r)
 {
-	struct vfork_wait vfork = { .parent = current() };
+	struct vfork_wait vfork = {.parent = current()};
 	struct file *pidfd_file = nullptr;
 	int pidfd = -1;
 	long err = clone_check(r);
@@ -311,12 +318,13 @@ fail:
 
 SYSCALL(fork, void)
 {
-	return task_clone(&(struct clone_request){ .exit_signal = SIGCHLD });
+	return task_clone(&(struct clone_request){.exit_signal = SIGCHLD});
 }
 
 SYSCALL(vfork, void)
 {
-	return task_clone(&(struct clone_request){ .flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD });
+	return task_clone(
+		&(struct clone_request){.flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD});
 }
 
 SYSCALL(clone, u64 flags, u64 stack, int __user *parent_tid, u64 child_tid, u64 tls)
@@ -358,7 +366,8 @@ SYSCALL(clone3, const struct linux_clone_args __user *uargs, size_t size)
 		return -EINVAL;
 	if ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal)
 		return -EINVAL;
-	if (!a.stack != !a.stack_size || (a.stack && !user_range_ok(user_ptr(void, a.stack), a.stack_size)))
+	if (!a.stack != !a.stack_size ||
+	    (a.stack && !user_range_ok(user_ptr(void, a.stack), a.stack_size)))
 		return -EINVAL;
 	if (a.set_tid || a.set_tid_size)
 		return -EINVAL; // choosing ids needs a pid namespace of one's own

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Owns futexes: sleeping on a word of a program's memory until another thread says that it changed.
 //
-// A waiter stands in a bucket that is chosen by what the word is: (space, address), or (object, offset) for memory that processes share.
-// The word is compared under the bucket's lock, after which the waiter is queued: a waker that changes the word first and takes the
-// lock then cannot miss it. Waiters live on their own kernel stacks; who takes one off its bucket sets `woken` last, and after that no
-// longer touches it. Two buckets are locked in the order of their addresses.
+// A waiter stands in a bucket that is chosen by what the word is: (space, address), or (object,
+// offset) for memory that processes share. The word is compared under the bucket's lock, after
+// which the waiter is queued: a waker that changes the word first and takes the lock then cannot
+// miss it. Waiters live on their own kernel stacks; who takes one off its bucket sets `woken` last,
+// and after that no longer touches it. Two buckets are locked in the order of their addresses.
 #include "abi/linux/futex.h"
 #include "base/hash.h"
 #include "core/uaccess.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "linux/process/usage.h"
 #include "linux/syscalls.h"
 
@@ -56,7 +57,7 @@ static int key_get(u32 __user *uaddr, bool private, struct vm_key *k)
 		return -EFAULT;
 	struct vm_space *s = current()->space;
 	if (private) {
-		*k = (struct vm_key){ (u64)(uintptr_t)s, addr };
+		*k = (struct vm_key){(u64)(uintptr_t)s, addr};
 		return 0;
 	}
 	u32 v; // brings the page in
@@ -81,7 +82,8 @@ static void buckets_unlock(struct bucket *a, struct bucket *b)
 	spin_unlock(&a->lock);
 }
 
-// Takes w off its bucket and lets it go. The bucket's lock keeps the thread's memory (RCU) until the wake-up is done.
+// Takes w off its bucket and lets it go. The bucket's lock keeps the thread's memory (RCU) until
+// the wake-up is done.
 static void waiter_release(struct futex_waiter *w)
 {
 	struct thread *t = w->thread;
@@ -113,7 +115,8 @@ static int futex_wake(u32 __user *uaddr, bool private, int n, u32 bitset)
 	if (r)
 		return r;
 	struct bucket *b = bucket_of(&k);
-	// The program changed the word before the call; a waiter that queues itself after this look compares it after our barrier.
+	// The program changed the word before the call; a waiter that queues itself after this look
+	// compares it after our barrier.
 	smp_mb();
 	if (list_empty(&b->waiters))
 		return 0;
@@ -157,7 +160,8 @@ static int waiter_queue(struct futex_waiter *w, u32 __user *uaddr, u32 val)
 		spin_lock(&b->lock);
 		list_add_tail(&b->waiters, &w->link);
 		smp_mb(); // queued, then compared: see futex_wake
-		int r = get_user(now, uaddr); // the lock holds preemption off: a missing page is -EFAULT
+		int r = get_user(now,
+				 uaddr); // the lock holds preemption off: a missing page is -EFAULT
 		if (!r && now == val) {
 			spin_unlock(&b->lock);
 			return 0;
@@ -173,7 +177,7 @@ static int waiter_queue(struct futex_waiter *w, u32 __user *uaddr, u32 val)
 
 static int futex_wait(u32 __user *uaddr, bool private, u32 val, u32 bitset, u64 deadline)
 {
-	struct futex_waiter w = { .thread = current(), .bitset = bitset };
+	struct futex_waiter w = {.thread = current(), .bitset = bitset};
 	if (!bitset)
 		return -EINVAL;
 	int r = key_get(uaddr, private, &w.key);
@@ -213,7 +217,7 @@ static long wait_or_restart(u32 __user *uaddr, bool private, u32 val, u32 bitset
 	if (r != -ERESTARTSYS || deadline == ~0ull)
 		return r;
 	struct restart_block *rb = current_restart_block();
-	*rb = (struct restart_block){ .fn = wait_restart };
+	*rb = (struct restart_block){.fn = wait_restart};
 	rb->futex.uaddr = uaddr;
 	rb->futex.val = val;
 	rb->futex.bitset = bitset;
@@ -224,11 +228,12 @@ static long wait_or_restart(u32 __user *uaddr, bool private, u32 val, u32 bitset
 
 static long wait_restart(struct restart_block *rb)
 {
-	return wait_or_restart(rb->futex.uaddr, rb->futex.flags & FUTEX_PRIVATE_FLAG, rb->futex.val, rb->futex.bitset,
-			       rb->futex.deadline_ns);
+	return wait_or_restart(rb->futex.uaddr, rb->futex.flags & FUTEX_PRIVATE_FLAG, rb->futex.val,
+			       rb->futex.bitset, rb->futex.deadline_ns);
 }
 
-static int futex_requeue(u32 __user *from, u32 __user *to, bool private, int nwake, int nrequeue, const u32 *expected)
+static int futex_requeue(u32 __user *from, u32 __user *to, bool private, int nwake, int nrequeue,
+			 const u32 *expected)
 {
 	struct vm_key k1, k2;
 	if (nwake < 0 || nrequeue < 0)
@@ -332,7 +337,8 @@ static int futex_wake_op(u32 __user *u1, u32 __user *u2, bool private, int n1, i
 }
 
 // The monotonic time at which a wait ends. relative: WAIT's meaning of the argument.
-static int deadline_get(const struct linux_timespec __user *ut, bool relative, bool realtime, u64 *deadline)
+static int deadline_get(const struct linux_timespec __user *ut, bool relative, bool realtime,
+			u64 *deadline)
 {
 	struct linux_timespec ts;
 	u64 ns;
@@ -368,7 +374,8 @@ SYSCALL(futex, u32 __user *uaddr, int op, u32 val, u64 arg4, u32 __user *uaddr2,
 		val3 = ~0u;
 		[[fallthrough]];
 	case FUTEX_WAIT_BITSET:
-		r = deadline_get(user_ptr(const struct linux_timespec, arg4), command == FUTEX_WAIT, realtime, &deadline);
+		r = deadline_get(user_ptr(const struct linux_timespec, arg4), command == FUTEX_WAIT,
+				 realtime, &deadline);
 		return r ? r : wait_or_restart(uaddr, private, val, val3, deadline);
 	case FUTEX_WAKE:
 		return futex_wake(uaddr, private, (int)val, ~0u);
@@ -461,7 +468,8 @@ void futex_exit(struct task *t)
 void futex_exec(struct task *t)
 {
 	futex_exit(t);
-	// clear_child_tid is told as at the thread's end: nobody in the old memory waits for a thread that is gone.
+	// clear_child_tid is told as at the thread's end: nobody in the old memory waits for a
+	// thread that is gone.
 	if (t->clear_child_tid && t->thread.space && refcount_read(&t->thread.space->users) > 1 &&
 	    !put_user(0, user_ptr(u32, t->clear_child_tid)))
 		futex_wake_addr(t->clear_child_tid, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns process groups and sessions: membership, job control's orphan rule, setpgid and setsid.
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "linux/syscalls.h"
 
 struct pgrp *pgrp_create(u32 id, struct session *s)
@@ -61,12 +61,14 @@ void process_leave_pgrp_locked(struct process *p, struct pgrp **dropped)
 	*dropped = g;
 }
 
-// Would the group have no member that a job-control shell of its session looks after? ignored is about to leave.
+// Would the group have no member that a job-control shell of its session looks after? ignored is
+// about to leave.
 bool pgrp_orphaned_locked(struct pgrp *g, struct process *ignored)
 {
 	struct process *p;
 	list_for_each_entry(p, &g->members, pgrp_link) {
-		if (p == ignored || p->state != PROCESS_ALIVE || p->parent == init_process || !p->parent->pgrp)
+		if (p == ignored || p->state != PROCESS_ALIVE || p->parent == init_process ||
+		    !p->parent->pgrp)
 			continue;
 		if (p->parent->pgrp != g && p->parent->pgrp->session == g->session)
 			return false;
@@ -93,7 +95,7 @@ bool pgrp_has_stopped_locked(struct pgrp *g)
 
 static void pgrp_signal_locked(struct pgrp *g, int sig)
 {
-	struct siginfo info = { .signo = sig, .code = SI_KERNEL };
+	struct siginfo info = {.signo = sig, .code = SI_KERNEL};
 	struct process *p;
 	list_for_each_entry(p, &g->members, pgrp_link) {
 		spin_lock(&p->lock);
@@ -102,8 +104,8 @@ static void pgrp_signal_locked(struct pgrp *g, int sig)
 	}
 }
 
-// p exits or changes its parent: if that orphans p's group (p's link to parent was its last tie) and somebody in it is stopped, the
-// group is told, for nobody else would continue it.
+// p exits or changes its parent: if that orphans p's group (p's link to parent was its last tie)
+// and somebody in it is stopped, the group is told, for nobody else would continue it.
 void pgrp_check_orphaned_locked(struct process *p, struct process *parent)
 {
 	struct pgrp *g = p->pgrp;
@@ -112,7 +114,8 @@ void pgrp_check_orphaned_locked(struct process *p, struct process *parent)
 		parent = p->parent; // p itself exits
 	else
 		ignored = nullptr; // p loses its parent
-	if (!g || !parent || !parent->pgrp || parent->pgrp == g || parent->pgrp->session != g->session)
+	if (!g || !parent || !parent->pgrp || parent->pgrp == g ||
+	    parent->pgrp->session != g->session)
 		return;
 	if (pgrp_orphaned_locked(g, ignored) && pgrp_has_stopped_locked(g)) {
 		pgrp_signal_locked(g, SIGHUP);

@@ -3,15 +3,27 @@
 #include "abi/linux/capability.h"
 #include "base/sort.h"
 #include "core/uaccess.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "linux/syscalls.h"
 
 constexpr u32 UNCHANGED = ~0u;
 
-SYSCALL(getuid, void) { return current_cred()->uid; }
-SYSCALL(geteuid, void) { return current_cred()->euid; }
-SYSCALL(getgid, void) { return current_cred()->gid; }
-SYSCALL(getegid, void) { return current_cred()->egid; }
+SYSCALL(getuid, void)
+{
+	return current_cred()->uid;
+}
+SYSCALL(geteuid, void)
+{
+	return current_cred()->euid;
+}
+SYSCALL(getgid, void)
+{
+	return current_cred()->gid;
+}
+SYSCALL(getegid, void)
+{
+	return current_cred()->egid;
+}
 
 SYSCALL(getresuid, u32 __user *r, u32 __user *e, u32 __user *s)
 {
@@ -30,7 +42,8 @@ static void caps_follow_uids(struct cred *c, const struct cred *old)
 {
 	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
-	bool was_root = !old->uid || !old->euid || !old->suid, is_root = !c->uid || !c->euid || !c->suid;
+	bool was_root = !old->uid || !old->euid || !old->suid,
+	     is_root = !c->uid || !c->euid || !c->suid;
 	if (was_root && !is_root) {
 		if (!(c->securebits & SECBIT_KEEP_CAPS)) {
 			c->cap_permitted = 0;
@@ -144,9 +157,10 @@ SYSCALL(setresuid, u32 r, u32 e, u32 s)
 {
 	const struct cred *old = current_cred();
 	if (!capable(CAP_SETUID)) {
-		u32 want[] = { r, e, s };
+		u32 want[] = {r, e, s};
 		for (u32 i = 0; i < 3; i++)
-			if (want[i] != UNCHANGED && want[i] != old->uid && want[i] != old->euid && want[i] != old->suid)
+			if (want[i] != UNCHANGED && want[i] != old->uid && want[i] != old->euid &&
+			    want[i] != old->suid)
 				return -EPERM;
 	}
 	struct cred *c = cred_prepare();
@@ -164,9 +178,10 @@ SYSCALL(setresgid, u32 r, u32 e, u32 s)
 {
 	const struct cred *old = current_cred();
 	if (!capable(CAP_SETGID)) {
-		u32 want[] = { r, e, s };
+		u32 want[] = {r, e, s};
 		for (u32 i = 0; i < 3; i++)
-			if (want[i] != UNCHANGED && want[i] != old->gid && want[i] != old->egid && want[i] != old->sgid)
+			if (want[i] != UNCHANGED && want[i] != old->gid && want[i] != old->egid &&
+			    want[i] != old->sgid)
 				return -EPERM;
 	}
 	struct cred *c = cred_prepare();
@@ -183,15 +198,18 @@ SYSCALL(setresgid, u32 r, u32 e, u32 s)
 	return 0;
 }
 
-constexpr u64 FS_CAPS = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH | 1ull << CAP_FOWNER |
-	1ull << CAP_FSETID | 1ull << CAP_LINUX_IMMUTABLE | 1ull << CAP_MKNOD | 1ull << CAP_MAC_OVERRIDE;
+constexpr u64 FS_CAPS = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH |
+			1ull << CAP_FOWNER | 1ull << CAP_FSETID | 1ull << CAP_LINUX_IMMUTABLE |
+			1ull << CAP_MKNOD | 1ull << CAP_MAC_OVERRIDE;
 
 // Both return the id before, whether or not it changed.
 SYSCALL(setfsuid, u32 uid)
 {
 	const struct cred *old = current_cred();
 	u32 before = old->fsuid;
-	if (uid == before || (uid != old->uid && uid != old->euid && uid != old->suid && !capable(CAP_SETUID)) || uid == UNCHANGED)
+	if (uid == before ||
+	    (uid != old->uid && uid != old->euid && uid != old->suid && !capable(CAP_SETUID)) ||
+	    uid == UNCHANGED)
 		return before;
 	struct cred *c = cred_prepare();
 	if (!c)
@@ -211,7 +229,9 @@ SYSCALL(setfsgid, u32 gid)
 {
 	const struct cred *old = current_cred();
 	u32 before = old->fsgid;
-	if (gid == before || (gid != old->gid && gid != old->egid && gid != old->sgid && !capable(CAP_SETGID)) || gid == UNCHANGED)
+	if (gid == before ||
+	    (gid != old->gid && gid != old->egid && gid != old->sgid && !capable(CAP_SETGID)) ||
+	    gid == UNCHANGED)
 		return before;
 	struct cred *c = cred_prepare();
 	if (!c)
@@ -315,8 +335,9 @@ SYSCALL(capget, struct linux_cap_header __user *uh, struct linux_cap_data __user
 		c = cred_get(current_cred());
 	}
 	for (u32 i = 0; i < 2; i++)
-		d[i] = (struct linux_cap_data){ (u32)(c->cap_effective >> 32 * i), (u32)(c->cap_permitted >> 32 * i),
-						(u32)(c->cap_inheritable >> 32 * i) };
+		d[i] = (struct linux_cap_data){(u32)(c->cap_effective >> 32 * i),
+					       (u32)(c->cap_permitted >> 32 * i),
+					       (u32)(c->cap_inheritable >> 32 * i)};
 	cred_put(c);
 	return udata ? copy_to_user(udata, d, words * sizeof(d[0])) : 0;
 }
@@ -338,7 +359,8 @@ SYSCALL(capset, struct linux_cap_header __user *uh, const struct linux_cap_data 
 	u64 inheritable = (d[0].inheritable | (u64)d[1].inheritable << 32) & CAP_ALL;
 	const struct cred *old = current_cred();
 	if ((inheritable & ~(old->cap_inheritable | old->cap_permitted) && !capable(CAP_SETPCAP)) ||
-	    (inheritable & ~(old->cap_inheritable | old->cap_bset)) || (permitted & ~old->cap_permitted) || (effective & ~permitted))
+	    (inheritable & ~(old->cap_inheritable | old->cap_bset)) ||
+	    (permitted & ~old->cap_permitted) || (effective & ~permitted))
 		return -EPERM;
 	struct cred *c = cred_prepare();
 	if (!c)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns resource limits and usage: prlimit64, getrusage and their older forms.
 #include "core/page.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "linux/process/usage.h"
 #include "linux/syscalls.h"
 
@@ -49,16 +49,16 @@ void limits_init(struct process *p)
 {
 	u64 tasks = page_free_count() / 32;
 	for (u32 i = 0; i < RLIMIT_COUNT; i++)
-		p->rlimits[i] = (struct rlimit_pair){ RLIM_INFINITY, RLIM_INFINITY };
+		p->rlimits[i] = (struct rlimit_pair){RLIM_INFINITY, RLIM_INFINITY};
 	p->rlimits[RLIMIT_STACK].cur = 8 * MiB;
 	p->rlimits[RLIMIT_CORE].cur = 0;
-	p->rlimits[RLIMIT_NPROC] = (struct rlimit_pair){ tasks, tasks };
-	p->rlimits[RLIMIT_NOFILE] = (struct rlimit_pair){ 1024, 4096 };
-	p->rlimits[RLIMIT_MEMLOCK] = (struct rlimit_pair){ 8 * MiB, 8 * MiB };
-	p->rlimits[RLIMIT_SIGPENDING] = (struct rlimit_pair){ tasks, tasks };
-	p->rlimits[RLIMIT_MSGQUEUE] = (struct rlimit_pair){ 819200, 819200 };
-	p->rlimits[RLIMIT_NICE] = (struct rlimit_pair){ 0, 0 };
-	p->rlimits[RLIMIT_RTPRIO] = (struct rlimit_pair){ 0, 0 };
+	p->rlimits[RLIMIT_NPROC] = (struct rlimit_pair){tasks, tasks};
+	p->rlimits[RLIMIT_NOFILE] = (struct rlimit_pair){1024, 4096};
+	p->rlimits[RLIMIT_MEMLOCK] = (struct rlimit_pair){8 * MiB, 8 * MiB};
+	p->rlimits[RLIMIT_SIGPENDING] = (struct rlimit_pair){tasks, tasks};
+	p->rlimits[RLIMIT_MSGQUEUE] = (struct rlimit_pair){819200, 819200};
+	p->rlimits[RLIMIT_NICE] = (struct rlimit_pair){0, 0};
+	p->rlimits[RLIMIT_RTPRIO] = (struct rlimit_pair){0, 0};
 }
 
 int process_rlimit_set(struct process *p, enum rlimit_kind k, const struct rlimit_pair *new)
@@ -76,7 +76,8 @@ int process_rlimit_set(struct process *p, enum rlimit_kind k, const struct rlimi
 	if (!s)
 		return 0;
 	if (k == RLIMIT_AS)
-		WRITE_ONCE(s->pages_mapped_limit, new->cur == RLIM_INFINITY ? ~0ull : new->cur >> PAGE_SHIFT);
+		WRITE_ONCE(s->pages_mapped_limit,
+			   new->cur == RLIM_INFINITY ? ~0ull : new->cur >> PAGE_SHIFT);
 	else if (k == RLIMIT_DATA)
 		WRITE_ONCE(s->data_limit, new->cur);
 	else
@@ -87,7 +88,8 @@ int process_rlimit_set(struct process *p, enum rlimit_kind k, const struct rlimi
 
 constexpr u64 NR_OPEN = 1048576;
 
-static int limit_change(struct process *p, u32 kind, const struct linux_rlimit *new, struct rlimit_pair *old)
+static int limit_change(struct process *p, u32 kind, const struct linux_rlimit *new,
+			struct rlimit_pair *old)
 {
 	*old = p->rlimits[kind];
 	if (!new)
@@ -98,7 +100,8 @@ static int limit_change(struct process *p, u32 kind, const struct linux_rlimit *
 		return -EPERM;
 	if (new->max > old->max && !capable(CAP_SYS_RESOURCE))
 		return -EPERM;
-	return process_rlimit_set(p, (enum rlimit_kind)kind, &(struct rlimit_pair){ new->cur, new->max });
+	return process_rlimit_set(p, (enum rlimit_kind)kind,
+				  &(struct rlimit_pair){new->cur, new->max});
 }
 
 static int may_change_limits(struct process *p)
@@ -109,14 +112,15 @@ static int may_change_limits(struct process *p)
 	if (!t)
 		return -ESRCH;
 	const struct cred *me = current_cred(), *it = task_cred_get(t);
-	bool same = me->uid == it->euid && me->uid == it->suid && me->uid == it->uid && me->gid == it->egid && me->gid == it->sgid &&
-		    me->gid == it->gid;
+	bool same = me->uid == it->euid && me->uid == it->suid && me->uid == it->uid &&
+		    me->gid == it->egid && me->gid == it->sgid && me->gid == it->gid;
 	cred_put(it);
 	task_put(t);
 	return same || capable(CAP_SYS_RESOURCE) ? 0 : -EPERM;
 }
 
-SYSCALL(prlimit64, int pid, u32 kind, const struct linux_rlimit __user *unew, struct linux_rlimit __user *uold)
+SYSCALL(prlimit64, int pid, u32 kind, const struct linux_rlimit __user *unew,
+	struct linux_rlimit __user *uold)
 {
 	struct linux_rlimit new;
 	struct rlimit_pair old;

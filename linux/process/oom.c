@@ -2,7 +2,7 @@
 // Owns the choice of what ends when memory is out.
 #include "core/log.h"
 #include "core/personality.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 
 // As Linux counts: pages in memory, shifted by the program's own wish; -1000 is never chosen.
 static s64 badness(struct process *p, u64 total)
@@ -13,7 +13,8 @@ static s64 badness(struct process *p, u64 total)
 	struct vm_space *s = process_space_get(p);
 	if (!s)
 		return -1;
-	s64 pages = (s64)(atomic_load(&s->rss_anon) + atomic_load(&s->rss_file) + atomic_load(&s->table_pages));
+	s64 pages = (s64)(atomic_load(&s->rss_anon) + atomic_load(&s->rss_file) +
+			  atomic_load(&s->table_pages));
 	vm_space_put(s);
 	pages += adj * (s64)(total / 1000);
 	return max(pages, (s64)1);
@@ -42,7 +43,8 @@ bool oom_kill(void)
 	// Somebody is on the way out already: wait for its memory rather than kill another.
 	if (!dying && worst) {
 		struct task *t = process_any_task(worst);
-		log_err("Out of memory: Killed process %u (%s) with %lld pages", worst->pid, t ? t->thread.name : "?", (long long)points);
+		log_err("Out of memory: Killed process %u (%s) with %lld pages", worst->pid,
+			t ? t->thread.name : "?", (long long)points);
 		if (t)
 			task_put(t);
 		spin_lock(&worst->lock);

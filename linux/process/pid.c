@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Owns the numbers of tasks, processes, groups and sessions, and finds what a number stands for.
 //
-// A number's slot says what it is at the moment: a task, a process, a process group, or several of these, and how many uses keep
-// it from being given out again. Slots lie in pages that are made when first needed and stay, so a lookup is three loads inside an
-// RCU read section and takes no lock. Changes are made with the tree lock held. Numbers are given out in a circle, as Linux does,
+// A number's slot says what it is at the moment: a task, a process, a process group, or several of
+// these, and how many uses keep it from being given out again. Slots lie in pages that are made
+// when first needed and stay, so a lookup is three loads inside an RCU read section and takes no
+// lock. Changes are made with the tree lock held. Numbers are given out in a circle, as Linux does,
 // so that a number rests for as long as possible before it means something else.
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 
 struct pid_slot {
 	struct task *task;	 // RCU
@@ -41,7 +42,8 @@ static struct pid_slot *slot_find(u32 id)
 	return chunk ? &chunk->slots[id % CHUNK_SLOTS] : nullptr;
 }
 
-// Makes the chunk of id exist. Not under the tree lock: memory is allocated outside and published under it.
+// Makes the chunk of id exist. Not under the tree lock: memory is allocated outside and published
+// under it.
 static bool chunk_create(u32 id)
 {
 	struct pid_chunk **table = kzalloc(PAGE_SIZE), **unused_table = table;

@@ -4,7 +4,7 @@
 #include "base/fmt.h"
 #include "linux/file.h"
 #include "linux/poll.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "linux/syscalls.h"
 
 static void pidfd_release(struct file *f)
@@ -23,7 +23,8 @@ static int pidfd_info(struct file *f, char *buf, size_t cap)
 {
 	struct process *p = f->private_data;
 	bool there = READ_ONCE(p->state) != PROCESS_REAPED;
-	return snprintf(buf, cap, "Pid:\t%d\nNSpid:\t%d\n", there ? (int)p->pid : -1, there ? (int)p->pid : -1);
+	return snprintf(buf, cap, "Pid:\t%d\nNSpid:\t%d\n", there ? (int)p->pid : -1,
+			there ? (int)p->pid : -1);
 }
 
 static const struct file_ops pidfd_ops = {
@@ -34,7 +35,8 @@ static const struct file_ops pidfd_ops = {
 
 struct file *pidfd_create(struct process *p, int flags)
 {
-	struct file *f = pseudo_file_create("[pidfd]", &pidfd_ops, process_get(p), O_RDWR | (flags & PIDFD_NONBLOCK));
+	struct file *f = pseudo_file_create("[pidfd]", &pidfd_ops, process_get(p),
+					    O_RDWR | (flags & PIDFD_NONBLOCK));
 	if (is_err(f))
 		process_put(p);
 	return f;
@@ -43,7 +45,9 @@ struct file *pidfd_create(struct process *p, int flags)
 struct process *pidfd_process(int fd)
 {
 	struct fdref ref = fd_get(fd);
-	struct process *p = ref.file && ref.file->ops == &pidfd_ops ? process_get(ref.file->private_data) : err_ptr(-EBADF);
+	struct process *p = ref.file && ref.file->ops == &pidfd_ops
+				    ? process_get(ref.file->private_data)
+				    : err_ptr(-EBADF);
 	if (ref.file)
 		fd_put(ref);
 	return p;

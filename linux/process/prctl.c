@@ -4,7 +4,7 @@
 #include "abi/linux/prctl.h"
 #include "base/string.h"
 #include "core/uaccess.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "linux/syscalls.h"
 
 static long name_set(const char __user *uname)
@@ -23,8 +23,8 @@ static long securebits_set(u64 bits)
 {
 	constexpr u64 locks = 0xaa, all = 0xff;
 	const struct cred *old = current_cred();
-	if ((bits & ~all) || ((old->securebits & locks) >> 1 & (old->securebits ^ bits)) || (old->securebits & locks & ~bits) ||
-	    !capable(CAP_SETPCAP))
+	if ((bits & ~all) || ((old->securebits & locks) >> 1 & (old->securebits ^ bits)) ||
+	    (old->securebits & locks & ~bits) || !capable(CAP_SETPCAP))
 		return -EPERM;
 	struct cred *c = cred_prepare();
 	if (!c)
@@ -43,7 +43,8 @@ static long keepcaps_set(u64 on)
 	struct cred *c = cred_prepare();
 	if (!c)
 		return -ENOMEM;
-	c->securebits = on ? c->securebits | SECBIT_KEEP_CAPS : c->securebits & ~(u32)SECBIT_KEEP_CAPS;
+	c->securebits =
+		on ? c->securebits | SECBIT_KEEP_CAPS : c->securebits & ~(u32)SECBIT_KEEP_CAPS;
 	cred_commit(c);
 	return 0;
 }
@@ -69,8 +70,9 @@ static long ambient(u64 what, u64 cap)
 		return -EINVAL;
 	if (what == PR_CAP_AMBIENT_IS_SET)
 		return old->cap_ambient >> cap & 1;
-	if (what == PR_CAP_AMBIENT_RAISE && (!(old->cap_permitted & old->cap_inheritable & BIT(cap)) ||
-					     (old->securebits & SECBIT_NO_CAP_AMBIENT_RAISE)))
+	if (what == PR_CAP_AMBIENT_RAISE &&
+	    (!(old->cap_permitted & old->cap_inheritable & BIT(cap)) ||
+	     (old->securebits & SECBIT_NO_CAP_AMBIENT_RAISE)))
 		return -EPERM;
 	if (what < PR_CAP_AMBIENT_IS_SET || what > PR_CAP_AMBIENT_CLEAR_ALL)
 		return -EINVAL;

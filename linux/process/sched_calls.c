@@ -3,7 +3,7 @@
 #include "abi/linux/resource.h"
 #include "abi/linux/sched.h"
 #include "core/uaccess.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "linux/process/usage.h"
 #include "linux/syscalls.h"
 
@@ -35,7 +35,8 @@ static bool is_realtime(enum sched_policy p)
 // nice 19..-20 as RLIMIT_NICE counts: 1..40
 static bool may_nice(struct task *t, int nice)
 {
-	return nice >= t->thread.nice || (u64)(20 - nice) <= process_rlimit(t->process, RLIMIT_NICE) || capable(CAP_SYS_NICE);
+	return nice >= t->thread.nice ||
+	       (u64)(20 - nice) <= process_rlimit(t->process, RLIMIT_NICE) || capable(CAP_SYS_NICE);
 }
 
 static int policy_allowed(struct task *t, enum sched_policy policy, int priority, int nice)
@@ -56,7 +57,8 @@ static int policy_allowed(struct task *t, enum sched_policy policy, int priority
 
 static int policy_set(int pid, u32 policy, int priority, int nice, bool reset_on_fork)
 {
-	if (policy != POLICY_NORMAL && policy != POLICY_FIFO && policy != POLICY_RR && policy != POLICY_BATCH && policy != POLICY_IDLE)
+	if (policy != POLICY_NORMAL && policy != POLICY_FIFO && policy != POLICY_RR &&
+	    policy != POLICY_BATCH && policy != POLICY_IDLE)
 		return -EINVAL;
 	if (is_realtime((enum sched_policy)policy) ? priority < 1 || priority > 99 : priority != 0)
 		return -EINVAL;
@@ -128,7 +130,7 @@ SYSCALL(sched_getparam, int pid, struct linux_sched_param __user *out)
 	struct task *t = task_of(pid);
 	if (!t)
 		return -ESRCH;
-	struct linux_sched_param p = { .priority = t->thread.rt_priority };
+	struct linux_sched_param p = {.priority = t->thread.rt_priority};
 	task_put(t);
 	return copy_to_user(out, &p, sizeof(p));
 }
@@ -150,7 +152,8 @@ SYSCALL(sched_setattr, int pid, const struct linux_sched_attr __user *uattr, u32
 		return r;
 	if (a.flags & ~(u64)SCHED_FLAG_RESET_ON_FORK)
 		return -EINVAL;
-	int nice = is_realtime((enum sched_policy)a.policy) ? task_nice(pid) : clamp(a.nice, -20, 19);
+	int nice =
+		is_realtime((enum sched_policy)a.policy) ? task_nice(pid) : clamp(a.nice, -20, 19);
 	return policy_set(pid, a.policy, (int)a.priority, nice, a.flags & SCHED_FLAG_RESET_ON_FORK);
 }
 
@@ -161,7 +164,9 @@ SYSCALL(sched_getattr, int pid, struct linux_sched_attr __user *out, u32 size, u
 	struct task *t = task_of(pid);
 	if (!t)
 		return -ESRCH;
-	struct linux_sched_attr a = { .policy = t->thread.policy, .flags = t->thread.reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0 };
+	struct linux_sched_attr a = {.policy = t->thread.policy,
+				     .flags = t->thread.reset_on_fork ? SCHED_FLAG_RESET_ON_FORK
+								      : 0};
 	if (is_realtime(t->thread.policy))
 		a.priority = t->thread.rt_priority;
 	else
@@ -221,7 +226,8 @@ SYSCALL(sched_setaffinity, int pid, u32 len, const u8 __user *umask)
 		return -ESRCH;
 	int r = same_owner(t) || capable(CAP_SYS_NICE) ? 0 : -EPERM;
 	if (!r)
-		r = mask & cpumask_all() ? sched_set_affinity(&t->thread, mask & cpumask_all()) : -EINVAL;
+		r = mask & cpumask_all() ? sched_set_affinity(&t->thread, mask & cpumask_all())
+					 : -EINVAL;
 	task_put(t);
 	return r;
 }
@@ -268,7 +274,8 @@ static int for_each_named(int which, u32 who, int (*fn)(struct task *t, void *ct
 		task_put(t);
 		return r;
 	}
-	u32 pgid = who ? who : process_pgid(current_process()), uid = who ? who : current_cred()->uid;
+	u32 pgid = who ? who : process_pgid(current_process()),
+	    uid = who ? who : current_cred()->uid;
 	struct process *p;
 	for (u32 pid = 1; (p = process_next(&pid)); pid++) {
 		struct task *t;

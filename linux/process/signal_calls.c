@@ -2,7 +2,7 @@
 // Owns the system calls about signals.
 #include "base/err.h"
 #include "core/uaccess.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "linux/process/usage.h"
 #include "linux/syscalls.h"
 #include <arch/frame.h>
@@ -17,8 +17,9 @@ sigset_t signal_blocked(void)
 	return current_task()->blocked;
 }
 
-// Blocking more needs no look at the queues. Unblocking what is pending makes the way out look. Signals for the process that only this
-// task had been told of are passed on to others when it blocks them now.
+// Blocking more needs no look at the queues. Unblocking what is pending makes the way out look.
+// Signals for the process that only this task had been told of are passed on to others when it
+// blocks them now.
 void signal_set_blocked(sigset_t set)
 {
 	struct task *t = current_task();
@@ -67,7 +68,8 @@ void signal_mask_restore(int result)
 	if (!t->saved_mask_valid)
 		return;
 	if (result == -EINTR || (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK)) {
-		// The handler must see the temporary mask; the way out restores when no handler runs.
+		// The handler must see the temporary mask; the way out restores when no handler
+		// runs.
 		atomic_or(&t->thread.work, WORK_SIGNAL);
 		return;
 	}
@@ -130,17 +132,19 @@ static void action_exchange(int sig, const struct linux_sigaction *new, struct l
 		*old = *a;
 	if (new) {
 		*a = *new;
-		if (new->handler == SIG_IGN || (new->handler == SIG_DFL && signal_default_ignores(sig)))
+		if (new->handler == SIG_IGN ||
+		    (new->handler == SIG_DFL &&signal_default_ignores(sig)))
 			pending_ignored_drop(p, sig);
 	}
 	sighand_unlock(p->sighand, shared);
 	spin_unlock(&p->lock);
 }
 
-SYSCALL(rt_sigaction, int sig, const struct linux_sigaction __user *unew, struct linux_sigaction __user *uold, size_t size)
+SYSCALL(rt_sigaction, int sig, const struct linux_sigaction __user *unew,
+	struct linux_sigaction __user *uold, size_t size)
 {
-	constexpr u32 known = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_EXPOSE_TAGBITS | SA_RESTORER | SA_ONSTACK | SA_RESTART |
-		SA_NODEFER | SA_RESETHAND;
+	constexpr u32 known = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_EXPOSE_TAGBITS |
+			      SA_RESTORER | SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND;
 	struct linux_sigaction new, old;
 	if (size != sizeof(sigset_t))
 		return -EINVAL;
@@ -198,7 +202,10 @@ static int siginfo_to_user(void __user *out, const struct siginfo *info)
 {
 	if (copy_to_user(out, info, sizeof(*info)))
 		return -EFAULT;
-	return clear_user_partial((u8 __user *)out + sizeof(*info), LINUX_SIGINFO_SIZE - sizeof(*info)) ? -EFAULT : 0;
+	return clear_user_partial((u8 __user *)out + sizeof(*info),
+				  LINUX_SIGINFO_SIZE - sizeof(*info))
+		       ? -EFAULT
+		       : 0;
 }
 
 // Waits for one of set: its number, -EAGAIN when the time is up, -EINTR.
@@ -213,7 +220,8 @@ static int signal_wait_for(sigset_t set, struct siginfo *info, u64 deadline_ns)
 		spin_unlock(&p->lock);
 		return sig ? sig : -EAGAIN;
 	}
-	// Unblocked for the wait, so that senders wake this task; real_blocked keeps them from killing it meanwhile.
+	// Unblocked for the wait, so that senders wake this task; real_blocked keeps them from
+	// killing it meanwhile.
 	t->real_blocked = t->blocked;
 	t->blocked &= ~set;
 	spin_unlock(&p->lock);
@@ -232,7 +240,8 @@ static int signal_wait_for(sigset_t set, struct siginfo *info, u64 deadline_ns)
 	return time_left ? -EINTR : -EAGAIN;
 }
 
-SYSCALL(rt_sigtimedwait, const u64 __user *uset, void __user *uinfo, const struct linux_timespec __user *utimeout, size_t size)
+SYSCALL(rt_sigtimedwait, const u64 __user *uset, void __user *uinfo,
+	const struct linux_timespec __user *utimeout, size_t size)
 {
 	sigset_t set;
 	struct linux_timespec ts;
@@ -259,7 +268,8 @@ SYSCALL(rt_sigtimedwait, const u64 __user *uset, void __user *uinfo, const struc
 
 static bool cred_may_kill(const struct cred *me, const struct cred *it)
 {
-	return me->euid == it->suid || me->euid == it->uid || me->uid == it->suid || me->uid == it->uid || cred_has_cap(me, CAP_KILL);
+	return me->euid == it->suid || me->euid == it->uid || me->uid == it->suid ||
+	       me->uid == it->uid || cred_has_cap(me, CAP_KILL);
 }
 
 int signal_may_send(struct process *p, int sig)
@@ -290,7 +300,8 @@ static int kill_group(u32 id, const struct siginfo *info)
 {
 	int r = -ESRCH;
 	bool sent = false;
-	// Members are visited by number, each with a reference: the permission check may look at other locks.
+	// Members are visited by number, each with a reference: the permission check may look at
+	// other locks.
 	u32 pid = 1;
 	struct process *p;
 	struct pgrp *g = pgrp_find(id);
@@ -326,7 +337,9 @@ static int kill_everyone(const struct siginfo *info)
 
 static struct siginfo info_of_user(int sig, int code)
 {
-	return (struct siginfo){ .signo = sig, .code = code, .rt = { .pid = (int)current_pid(), .uid = current_cred()->uid } };
+	return (struct siginfo){.signo = sig,
+				.code = code,
+				.rt = {.pid = (int)current_pid(), .uid = current_cred()->uid}};
 }
 
 SYSCALL(kill, int pid, int sig)
@@ -386,7 +399,8 @@ SYSCALL(tkill, int tid, int sig)
 	return kill_task(0, tid, &info);
 }
 
-// The signal's number is the call's; what else is in the info is the sender's word, but for codes that only the kernel uses.
+// The signal's number is the call's; what else is in the info is the sender's word, but for codes
+// that only the kernel uses.
 static int info_from_user(struct siginfo *info, const void __user *uinfo, int sig)
 {
 	if (copy_from_user(info, uinfo, sizeof(*info)))
@@ -455,11 +469,14 @@ SYSCALL(sigaltstack, const struct linux_stack __user *unew, struct linux_stack _
 {
 	struct task *t = current_task();
 	u64 sp = frame_sp(thread_user_frame(current()));
-	bool on = t->altstack_size && !(t->altstack_flags & SS_AUTODISARM) && sp > t->altstack_sp && sp - t->altstack_sp <= t->altstack_size;
+	bool on = t->altstack_size && !(t->altstack_flags & SS_AUTODISARM) && sp > t->altstack_sp &&
+		  sp - t->altstack_sp <= t->altstack_size;
 	struct linux_stack old = {
 		.ss_sp = t->altstack_sp,
 		.ss_size = t->altstack_size,
-		.ss_flags = (s32)(!t->altstack_size ? SS_DISABLE : (on ? SS_ONSTACK : 0) | (t->altstack_flags & SS_AUTODISARM)),
+		.ss_flags = (s32)(!t->altstack_size ? SS_DISABLE
+						    : (on ? SS_ONSTACK : 0) |
+							      (t->altstack_flags & SS_AUTODISARM)),
 	};
 	if (unew) {
 		struct linux_stack new;
@@ -467,7 +484,7 @@ SYSCALL(sigaltstack, const struct linux_stack __user *unew, struct linux_stack _
 			return -EFAULT;
 		if (on)
 			return -EPERM;
-		u32 mode = (u32)new.ss_flags & ~SS_AUTODISARM;
+		u32 mode = (u32) new.ss_flags & ~SS_AUTODISARM;
 		if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0)
 			return -EINVAL;
 		if (mode == SS_DISABLE) {
@@ -478,7 +495,7 @@ SYSCALL(sigaltstack, const struct linux_stack __user *unew, struct linux_stack _
 		}
 		t->altstack_sp = new.ss_sp;
 		t->altstack_size = new.ss_size;
-		t->altstack_flags = (u32)new.ss_flags;
+		t->altstack_flags = (u32) new.ss_flags;
 	}
 	if (uold && copy_to_user(uold, &old, sizeof(old)))
 		return -EFAULT;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Owns the receiving half of signals: what happens on the way back to a program.
 //
-// The thread itself looks: it leads the process into a stop, takes signals off the queues, applies default actions, and builds frames for
-// handlers. A system call that was interrupted is restarted here, or told to say EINTR.
+// The thread itself looks: it leads the process into a stop, takes signals off the queues, applies
+// default actions, and builds frames for handlers. A system call that was interrupted is restarted
+// here, or told to say EINTR.
 #include "abi/linux/wait.h"
 #include "core/personality.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "core/uaccess.h"
 #include "linux/syscalls.h"
 #include <linux_arch/signal.h>
@@ -13,8 +14,8 @@
 bool signal_wanted(struct task *t)
 {
 	struct process *p = t->process;
-	return ((t->pending.set | p->pending.set) & ~t->blocked) || t->group_exiting || (p->stop_signal && !t->stop_counted) ||
-	       p->notify_stop;
+	return ((t->pending.set | p->pending.set) & ~t->blocked) || t->group_exiting ||
+	       (p->stop_signal && !t->stop_counted) || p->notify_stop;
 }
 
 void signal_recalc(struct task *t)
@@ -40,7 +41,8 @@ static void notify_parent(struct process *p, int code, int status)
 	tree_unlock();
 }
 
-// The process's tasks stop one after the other; the last one completes the stop. Returns with the lock released.
+// The process's tasks stop one after the other; the last one completes the stop. Returns with the
+// lock released.
 static void stop_take_part(struct task *t)
 {
 	struct process *p = t->process;
@@ -102,7 +104,8 @@ static bool stop_confirm_locked(struct process *p)
 	return !p->group_exit && !(p->pending.set & (sigmask(SIGCONT) | sigmask(SIGKILL)));
 }
 
-// The next signal that has a handler: its number, *action and *info filled. 0: none. Default actions happen inside.
+// The next signal that has a handler: its number, *action and *info filled. 0: none. Default
+// actions happen inside.
 static int signal_next(struct task *t, struct linux_sigaction *action, struct siginfo *info)
 {
 	struct process *p = t->process;
@@ -196,8 +199,10 @@ static void restart_without_handler(struct trap_frame *f)
 	}
 }
 
-// Enters the handler of sig. The mask of the handler's duration is set only once the frame is complete.
-static void handler_enter(struct trap_frame *f, struct task *t, int sig, const struct linux_sigaction *a, const struct siginfo *info)
+// Enters the handler of sig. The mask of the handler's duration is set only once the frame is
+// complete.
+static void handler_enter(struct trap_frame *f, struct task *t, int sig,
+			  const struct linux_sigaction *a, const struct siginfo *info)
 {
 	sigset_t back = t->saved_mask_valid ? t->saved_mask : t->blocked;
 	if (signal_frame_push(f, t, a, info, back)) {
@@ -207,7 +212,7 @@ static void handler_enter(struct trap_frame *f, struct task *t, int sig, const s
 			t->process->sighand->action[SIGSEGV - 1].handler = SIG_DFL;
 			spin_unlock(&t->process->lock);
 		}
-		signal_force(&(struct siginfo){ .signo = SIGSEGV, .code = SI_KERNEL });
+		signal_force(&(struct siginfo){.signo = SIGSEGV, .code = SI_KERNEL});
 		return;
 	}
 	t->saved_mask_valid = false;
@@ -279,7 +284,7 @@ static void page_fault_signal(const struct exception *e)
 		signal_force_fault(SIGBUS, BUS_ADRERR, e->addr);
 		break;
 	case -ENOMEM: // nothing could be killed to make room
-		signal_force(&(struct siginfo){ .signo = SIGKILL, .code = SI_KERNEL });
+		signal_force(&(struct siginfo){.signo = SIGKILL, .code = SI_KERNEL});
 		break;
 	default:
 		signal_force_fault(SIGSEGV, SEGV_MAPERR, e->addr);
@@ -302,19 +307,19 @@ void signal_exception(struct trap_frame *f, const struct exception *e)
 		signal_force_fault(SIGILL, ILL_ILLOPN, e->addr);
 		break;
 	case EXC_PROTECTION:
-		signal_force(&(struct siginfo){ .signo = SIGSEGV, .code = SI_KERNEL });
+		signal_force(&(struct siginfo){.signo = SIGSEGV, .code = SI_KERNEL});
 		break;
 	case EXC_DIVIDE:
 		signal_force_fault(SIGFPE, FPE_INTDIV, e->addr);
 		break;
 	case EXC_OVERFLOW:
-		signal_force(&(struct siginfo){ .signo = SIGSEGV, .code = SI_KERNEL });
+		signal_force(&(struct siginfo){.signo = SIGSEGV, .code = SI_KERNEL});
 		break;
 	case EXC_FPU:
 		signal_force_fault(SIGFPE, (int)e->detail, e->addr);
 		break;
 	case EXC_BREAKPOINT:
-		signal_force(&(struct siginfo){ .signo = SIGTRAP, .code = SI_KERNEL });
+		signal_force(&(struct siginfo){.signo = SIGTRAP, .code = SI_KERNEL});
 		break;
 	case EXC_SINGLE_STEP:
 		signal_force_fault(SIGTRAP, TRAP_TRACE, e->addr);

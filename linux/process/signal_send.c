@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
 // Owns the sending half of signals: queues, who gets a signal, and what it does at once.
 //
-// A signal goes to a task or to a process. It is queued under the process's signal lock; then a task that does not block it is told by
-// thread_interrupt() to look (signal_deliver.c). Three things happen already at sending time, because they must not wait for the
-// receiver to run: SIGCONT continues a stopped process and stop signals cancel a pending SIGCONT; ignored signals are dropped; a signal
-// whose default is to kill without a core marks the whole process as exiting.
+// A signal goes to a task or to a process. It is queued under the process's signal lock; then a
+// task that does not block it is told by thread_interrupt() to look (signal_deliver.c). Three
+// things happen already at sending time, because they must not wait for the receiver to run:
+// SIGCONT continues a stopped process and stop signals cancel a pending SIGCONT; ignored signals
+// are dropped; a signal whose default is to kill without a core marks the whole process as exiting.
 #include "base/string.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 
 static struct slab_cache sigqueue_cache;
 struct slab_cache sighand_cache;
 
-constexpr sigset_t SIGSET_IGNORED_BY_DEFAULT =
-	1ull << (SIGCONT - 1) | 1ull << (SIGCHLD - 1) | 1ull << (SIGWINCH - 1) | 1ull << (SIGURG - 1);
-constexpr sigset_t SIGSET_CORE = 1ull << (SIGQUIT - 1) | 1ull << (SIGILL - 1) | 1ull << (SIGTRAP - 1) | 1ull << (SIGABRT - 1) |
-	1ull << (SIGFPE - 1) | 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGSYS - 1) | 1ull << (SIGXCPU - 1) |
-	1ull << (SIGXFSZ - 1);
+constexpr sigset_t SIGSET_IGNORED_BY_DEFAULT = 1ull << (SIGCONT - 1) | 1ull << (SIGCHLD - 1) |
+					       1ull << (SIGWINCH - 1) | 1ull << (SIGURG - 1);
+constexpr sigset_t SIGSET_CORE =
+	1ull << (SIGQUIT - 1) | 1ull << (SIGILL - 1) | 1ull << (SIGTRAP - 1) |
+	1ull << (SIGABRT - 1) | 1ull << (SIGFPE - 1) | 1ull << (SIGSEGV - 1) |
+	1ull << (SIGBUS - 1) | 1ull << (SIGSYS - 1) | 1ull << (SIGXCPU - 1) | 1ull << (SIGXFSZ - 1);
 
 void signal_init_caches(void)
 {
@@ -54,7 +56,7 @@ void sighand_clear(struct sighand *s)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(s->action); i++) {
 		u64 handler = s->action[i].handler == SIG_IGN ? SIG_IGN : SIG_DFL;
-		s->action[i] = (struct linux_sigaction){ .handler = handler };
+		s->action[i] = (struct linux_sigaction){.handler = handler};
 	}
 }
 
@@ -141,7 +143,7 @@ static void sigpending_take(struct sigpending *p, int sig, struct siginfo *info)
 	if (!more)
 		p->set &= ~sigmask(sig);
 	if (!first) { // there was no memory to say more
-		*info = (struct siginfo){ .signo = sig, .code = SI_USER };
+		*info = (struct siginfo){.signo = sig, .code = SI_USER};
 		return;
 	}
 	list_del_init(&first->link);
@@ -152,8 +154,9 @@ static void sigpending_take(struct sigpending *p, int sig, struct siginfo *info)
 		sigqueue_free(first);
 }
 
-constexpr sigset_t SIGSET_SYNCHRONOUS = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGILL - 1) | 1ull << (SIGTRAP - 1) |
-	1ull << (SIGFPE - 1) | 1ull << (SIGSYS - 1);
+constexpr sigset_t SIGSET_SYNCHRONOUS = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) |
+					1ull << (SIGILL - 1) | 1ull << (SIGTRAP - 1) |
+					1ull << (SIGFPE - 1) | 1ull << (SIGSYS - 1);
 
 // The next signal of the current task outside of blocked, or 0. Signal lock held.
 int signal_dequeue_locked(struct task *t, sigset_t blocked, struct siginfo *info)
@@ -217,7 +220,8 @@ bool signal_default_stops(int sig)
 
 static bool is_fatal(struct process *p, int sig)
 {
-	return handler_of(p, sig) == SIG_DFL && !signal_default_ignores(sig) && !signal_default_stops(sig);
+	return handler_of(p, sig) == SIG_DFL && !signal_default_ignores(sig) &&
+	       !signal_default_stops(sig);
 }
 
 static void stop_end_locked(struct process *p)
@@ -287,7 +291,8 @@ static void stop_and_continue_locked(struct process *p, int sig)
 	stop_end_locked(p);
 	// Somebody must wake up to tell the parent.
 	if (!list_empty(&p->threads))
-		thread_interrupt(&list_first_entry(&p->threads, struct task, process_link)->thread, false);
+		thread_interrupt(&list_first_entry(&p->threads, struct task, process_link)->thread,
+				 false);
 }
 
 static bool is_ignored(struct process *p, struct task *t, int sig)
@@ -313,14 +318,16 @@ static void deliver_locked(struct process *p, struct task *to, int sig)
 		wake_all(&p->signal_wait);
 	if (!t)
 		return;
-	if (is_fatal(p, sig) && !(t->real_blocked & sigmask(sig)) && !(sigmask(sig) & SIGSET_CORE) && !p->group_exit) {
+	if (is_fatal(p, sig) && !(t->real_blocked & sigmask(sig)) &&
+	    !(sigmask(sig) & SIGSET_CORE) && !p->group_exit) {
 		process_kill_all_locked(p, (u32)sig);
 		return;
 	}
 	thread_interrupt(&t->thread, sig == SIGKILL);
 }
 
-// Common beginning of the two kinds of sending. The task that judges (blocked, ignored), or nullptr: nothing is to be sent.
+// Common beginning of the two kinds of sending. The task that judges (blocked, ignored), or
+// nullptr: nothing is to be sent.
 static struct task *prepare_locked(struct process *p, struct task *t, int sig)
 {
 	assert_held(&p->lock);
@@ -328,8 +335,9 @@ static struct task *prepare_locked(struct process *p, struct task *t, int sig)
 		return nullptr; // it is dying already
 	stop_and_continue_locked(p, sig);
 	if (!t)
-		t = current_is_task() && current_process() == p ? current_task()
-								: list_first_entry(&p->threads, struct task, process_link);
+		t = current_is_task() && current_process() == p
+			    ? current_task()
+			    : list_first_entry(&p->threads, struct task, process_link);
 	return is_ignored(p, t, sig) ? nullptr : t;
 }
 
@@ -345,9 +353,11 @@ int signal_send_locked(struct process *p, struct task *to, const struct siginfo 
 	if (sig != SIGKILL) {
 		rcu_read_lock();
 		struct user_account *user = rcu_load(judge->cred)->user;
-		bool must = sig < SIGRTMIN || info->code >= 0; // what kill(2) and the kernel send is never refused
+		bool must = sig < SIGRTMIN ||
+			    info->code >= 0; // what kill(2) and the kernel send is never refused
 		struct sigqueue *q = nullptr;
-		if (sig < SIGRTMIN || (u64)atomic_load(&user->sigpending) < process_rlimit(p, RLIMIT_SIGPENDING))
+		if (sig < SIGRTMIN ||
+		    (u64)atomic_load(&user->sigpending) < process_rlimit(p, RLIMIT_SIGPENDING))
 			q = slab_alloc(&sigqueue_cache);
 		if (q) {
 			q->info = *info;
@@ -388,7 +398,8 @@ void sigqueue_withdraw_locked(struct process *p, struct sigqueue *entry)
 	if (list_empty(&entry->link))
 		return;
 	list_del_init(&entry->link);
-	// The bits stay for signals that others sent; they go when nothing of that number is left with its queue entry.
+	// The bits stay for signals that others sent; they go when nothing of that number is left
+	// with its queue entry.
 	struct sigpending *pending = &p->pending;
 	bool left = false;
 	list_for_each_entry(q, &pending->queue, link)
@@ -404,7 +415,8 @@ void sigqueue_withdraw_locked(struct process *p, struct sigqueue *entry)
 	}
 }
 
-// t begins to exit: signals for the process that only t was told of must not be lost. It also no longer counts in a group stop.
+// t begins to exit: signals for the process that only t was told of must not be lost. It also no
+// longer counts in a group stop.
 void signal_task_leaves_locked(struct process *p, struct task *t)
 {
 	struct task *o;
@@ -439,19 +451,20 @@ int signal_send_task(struct task *t, const struct siginfo *info)
 {
 	struct process *p = t->process;
 	spin_lock(&p->lock);
-	int r = list_empty(&t->process_link) || t->exiting ? -ESRCH : signal_send_locked(p, t, info);
+	int r = list_empty(&t->process_link) || t->exiting ? -ESRCH
+							   : signal_send_locked(p, t, info);
 	spin_unlock(&p->lock);
 	return r;
 }
 
 int signal_kernel_process(struct process *p, int sig)
 {
-	return signal_send_process(p, &(struct siginfo){ .signo = sig, .code = SI_KERNEL });
+	return signal_send_process(p, &(struct siginfo){.signo = sig, .code = SI_KERNEL});
 }
 
 int signal_kernel_task(struct task *t, int sig)
 {
-	return signal_send_task(t, &(struct siginfo){ .signo = sig, .code = SI_KERNEL });
+	return signal_send_task(t, &(struct siginfo){.signo = sig, .code = SI_KERNEL});
 }
 
 int signal_send_pgrp(struct pgrp *g, const struct siginfo *info)
@@ -471,13 +484,16 @@ int signal_send_pgrp(struct pgrp *g, const struct siginfo *info)
 
 int signal_kernel_pgrp(struct pgrp *g, int sig)
 {
-	return signal_send_pgrp(g, &(struct siginfo){ .signo = sig, .code = SI_KERNEL });
+	return signal_send_pgrp(g, &(struct siginfo){.signo = sig, .code = SI_KERNEL});
 }
 
 void signal_self(int sig)
 {
-	(void)signal_send_task(current_task(), &(struct siginfo){ .signo = sig, .code = SI_USER, .rt = { .pid = (int)current_pid(),
-		.uid = current_cred()->uid } });
+	(void)signal_send_task(
+		current_task(),
+		&(struct siginfo){.signo = sig,
+				  .code = SI_USER,
+				  .rt = {.pid = (int)current_pid(), .uid = current_cred()->uid}});
 }
 
 void signal_force(const struct siginfo *info)
@@ -504,7 +520,7 @@ void signal_force(const struct siginfo *info)
 
 void signal_force_fault(int sig, int code, u64 addr)
 {
-	signal_force(&(struct siginfo){ .signo = sig, .code = code, .fault.addr = addr });
+	signal_force(&(struct siginfo){.signo = sig, .code = code, .fault.addr = addr});
 }
 
 bool signal_child_unwanted_locked(struct process *parent)
@@ -516,7 +532,7 @@ bool signal_child_unwanted_locked(struct process *parent)
 void child_info_fill(struct siginfo *info, struct process *child, int code, int status)
 {
 	u64 user = child->dead_threads.user_ns, system = child->dead_threads.system_ns;
-	*info = (struct siginfo){ .signo = SIGCHLD, .code = code };
+	*info = (struct siginfo){.signo = SIGCHLD, .code = code};
 	info->child.pid = (int)child->pid;
 	info->child.uid = child->exit_uid;
 	info->child.status = status;
@@ -556,9 +572,11 @@ void signal_action_sets(struct process *p, sigset_t *ignored, sigset_t *caught)
 
 const char *signal_name(int sig)
 {
-	static const char *const names[] = { "0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE",
-		"SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT",
-		"SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",
-		"SIGPWR", "SIGSYS" };
+	static const char *const names[] = {
+		"0",	    "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",  "SIGTRAP",   "SIGABRT",
+		"SIGBUS",   "SIGFPE",  "SIGKILL",   "SIGUSR1", "SIGSEGV", "SIGUSR2",   "SIGPIPE",
+		"SIGALRM",  "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP",   "SIGTSTP",
+		"SIGTTIN",  "SIGTTOU", "SIGURG",    "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF",
+		"SIGWINCH", "SIGIO",   "SIGPWR",    "SIGSYS"};
 	return sig >= 0 && sig < (int)ARRAY_SIZE(names) ? names[sig] : "SIGRT";
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the beginning: registers the personality with the core, and turns the first thread into init.
+// Owns the beginning: registers the personality with the core, and turns the first thread into
+// init.
 #include "base/cmdline.h"
 #include "base/fmt.h"
 #include "base/string.h"
@@ -15,18 +16,23 @@
 
 void signal_exception(struct trap_frame *f, const struct exception *e);
 
-// ---- init's arguments and environment: what on the command line is nobody else's, as Linux passes it on ----
+// ---- init's arguments and environment: what on the command line is nobody else's, as Linux passes
+// it on ----
 
 constexpr u32 INIT_STRINGS = 32;
 static const char *init_argv[INIT_STRINGS + 2];
-static const char *init_envp[INIT_STRINGS + 2] = { "HOME=/", "TERM=linux" };
+static const char *init_envp[INIT_STRINGS + 2] = {"HOME=/", "TERM=linux"};
 
 // Keys that mean something to the kernel. With a dot they are some module's and never init's.
 static bool kernel_key(const struct cmdline_arg *a)
 {
-	static const char *const keys[] = { "console", "rdinit", "init", "root", "ro", "rw", "quiet", "debug", "panic", "elevate", "loglevel",
-		"initrd", "maxcpus", "nosmp", "mem", "earlyprintk", "earlycon", "nokaslr", "mitigations", "clocksource", "tsc", "reboot",
-		"acpi", "pci", "noapic", "nolapic", "BOOT_IMAGE", "rootfstype", "rootflags", "rootwait", "services" };
+	static const char *const keys[] = {
+		"console",     "rdinit",      "init",	    "root",	   "ro",	"rw",
+		"quiet",       "debug",	      "panic",	    "elevate",	   "loglevel",	"initrd",
+		"maxcpus",     "nosmp",	      "mem",	    "earlyprintk", "earlycon",	"nokaslr",
+		"mitigations", "clocksource", "tsc",	    "reboot",	   "acpi",	"pci",
+		"noapic",      "nolapic",     "BOOT_IMAGE", "rootfstype",  "rootflags", "rootwait",
+		"services"};
 	for (u32 i = 0; i < ARRAY_SIZE(keys); i++)
 		if (cmdline_key_is(a, keys[i]))
 			return true;
@@ -45,7 +51,8 @@ static void init_arguments(const char *path)
 			continue;
 		bool env = a.value && !a.for_init;
 		if (env ? envc > INIT_STRINGS : argc > INIT_STRINGS) {
-			log_warn("init: too many arguments on the command line; the rest is left out");
+			log_warn(
+				"init: too many arguments on the command line; the rest is left out");
 			break;
 		}
 		size_t len = a.key_len + 1 + (a.value ? a.value_len + 1 : 0);
@@ -73,7 +80,9 @@ static void console_open(void)
 {
 	struct file *f = file_open_kernel("/dev/console", 2 /* O_RDWR */, 0);
 	if (is_err(f)) {
-		log_warn("init: cannot open /dev/console (%s): the first program starts without standard files", errno_name(ptr_err(f)));
+		log_warn(
+			"init: cannot open /dev/console (%s): the first program starts without standard files",
+			errno_name(ptr_err(f)));
 		return;
 	}
 	for (int i = 0; i < 3; i++)
@@ -104,9 +113,10 @@ static void init_exec(void)
 	if (init && *init) {
 		if (!try_exec(init))
 			return;
-		panic("No working init: neither %s nor %s (init=) can be executed%s%s.", first, init, problem ? "; " : "", problem ?: "");
+		panic("No working init: neither %s nor %s (init=) can be executed%s%s.", first,
+		      init, problem ? "; " : "", problem ?: "");
 	}
-	static const char *const others[] = { "/sbin/init", "/etc/init", "/bin/init", "/bin/sh" };
+	static const char *const others[] = {"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"};
 	for (u32 i = 0; i < ARRAY_SIZE(others); i++)
 		if (!try_exec(others[i]))
 			return;
@@ -130,7 +140,9 @@ static struct task *first_task_create(void)
 	p->exit_signal = SIGCHLD;
 	limits_init(p);
 	refcount_set(&s->refs, 1);
-	struct pgrp *g = pgrp_create(0, s); // init is in no session of its own until it calls setsid: group and session 0
+	struct pgrp *g = pgrp_create(
+		0,
+		s); // init is in no session of its own until it calls setsid: group and session 0
 	session_put(s);
 	if (!p->sighand || !g)
 		panic("No memory for the first process.");

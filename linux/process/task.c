@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the memory of tasks and processes, and the questions that other parts ask about them.
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "abi/linux/time.h"
 #include "base/string.h"
 #include "linux/file.h"
@@ -14,7 +14,8 @@ static void task_free_rcu(struct rcu_head *h)
 	slab_free(&task_cache, container_of(h, struct task, rcu));
 }
 
-// The last reference to the thread is gone; it left every list long ago. Lookups may still look at the memory under RCU.
+// The last reference to the thread is gone; it left every list long ago. Lookups may still look at
+// the memory under RCU.
 static void task_release(struct thread *thread)
 {
 	struct task *t = (struct task *)thread;
@@ -167,7 +168,8 @@ void task_space_drop(struct task *t)
 	if (&t->thread == current()) {
 		// This CPU must be off the page tables before the last reference to them can go.
 		spin_lock(&t->process->lock);
-		t->process->dead_threads.maxrss_kib = max(t->process->dead_threads.maxrss_kib, vm_space_rss_peak(s) * (PAGE_SIZE / KiB));
+		t->process->dead_threads.maxrss_kib = max(t->process->dead_threads.maxrss_kib,
+							  vm_space_rss_peak(s) * (PAGE_SIZE / KiB));
 		vm_space_activate(nullptr, VIEW_PROGRAM);
 		t->thread.space = nullptr;
 		spin_unlock(&t->process->lock);
@@ -222,7 +224,8 @@ void process_rusage(struct process *p, struct rusage_sums *out)
 	list_for_each_entry(t, &p->threads, process_link) {
 		process_sums_add_task(out, t);
 		if (t->thread.space)
-			out->maxrss_kib = max(out->maxrss_kib, vm_space_rss_peak(t->thread.space) * (PAGE_SIZE / KiB));
+			out->maxrss_kib = max(out->maxrss_kib, vm_space_rss_peak(t->thread.space) *
+								       (PAGE_SIZE / KiB));
 	}
 	spin_unlock(&p->lock);
 }
@@ -258,7 +261,8 @@ bool process_may_access(struct process *p, bool fs_ids)
 		return true; // a zombie has nothing left to hide
 	const struct cred *me = current_cred(), *it = task_cred_get(t);
 	u32 uid = fs_ids ? me->fsuid : me->uid, gid = fs_ids ? me->fsgid : me->gid;
-	bool same = uid == it->uid && uid == it->euid && uid == it->suid && gid == it->gid && gid == it->egid && gid == it->sgid;
+	bool same = uid == it->uid && uid == it->euid && uid == it->suid && gid == it->gid &&
+		    gid == it->egid && gid == it->sgid;
 	bool ok = cred_has_cap(me, CAP_SYS_PTRACE);
 	if (!ok && same && (it->cap_permitted & ~me->cap_permitted) == 0) {
 		struct vm_space *s = task_space_get(t);

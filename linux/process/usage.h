@@ -7,19 +7,21 @@
 
 static inline struct linux_timespec timespec_from_ns(u64 ns)
 {
-	return (struct linux_timespec){ (s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC) };
+	return (struct linux_timespec){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC)};
 }
 static inline struct linux_timeval timeval_from_ns(u64 ns)
 {
-	return (struct linux_timeval){ (s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / 1000) };
+	return (struct linux_timeval){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / 1000)};
 }
-// A program's duration or time: false when it is no valid one. Saturates at what 63 bits of ns can hold (292 years).
+// A program's duration or time: false when it is no valid one. Saturates at what 63 bits of ns can
+// hold (292 years).
 static inline bool timespec_to_ns(const struct linux_timespec *t, u64 *ns)
 {
 	if (t->sec < 0 || t->nsec < 0 || t->nsec >= (s64)NSEC_PER_SEC)
 		return false;
 	u64 v;
-	if (__builtin_mul_overflow((u64)t->sec, NSEC_PER_SEC, &v) || v > ~0ull >> 1 || (v += (u64)t->nsec) > ~0ull >> 1)
+	if (__builtin_mul_overflow((u64)t->sec, NSEC_PER_SEC, &v) || v > ~0ull >> 1 ||
+	    (v += (u64)t->nsec) > ~0ull >> 1)
 		v = ~0ull >> 1;
 	*ns = v;
 	return true;
@@ -28,7 +30,7 @@ static inline bool timeval_to_ns(const struct linux_timeval *t, u64 *ns)
 {
 	if (t->usec < 0 || t->usec >= 1000000)
 		return false;
-	return timespec_to_ns(&(struct linux_timespec){ t->sec, t->usec * 1000 }, ns);
+	return timespec_to_ns(&(struct linux_timespec){t->sec, t->usec * 1000}, ns);
 }
 static inline u64 clock_ticks_from_ns(u64 ns)
 {

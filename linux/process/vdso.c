@@ -35,9 +35,14 @@ void vdso_init(void)
 int vdso_map(struct vm_space *s)
 {
 	u64 len = (u64)(vdso_image_end - vdso_image), at;
-	// One search for both: the clock page's mapping first takes the whole range, the code then replaces its upper part.
+	// One search for both: the clock page's mapping first takes the whole range, the code then
+	// replaces its upper part.
 	struct vm_map_args a = {
-		.len = PAGE_SIZE + len, .prot = PROT_READ, .max_prot = PROT_READ | PROT_EXEC, .flags = VM_SPECIAL, .object = vdso_object,
+		.len = PAGE_SIZE + len,
+		.prot = PROT_READ,
+		.max_prot = PROT_READ | PROT_EXEC,
+		.flags = VM_SPECIAL,
+		.object = vdso_object,
 	};
 	int r = vm_map(s, &a, &at);
 	if (r)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Owns the system calls that read and set clocks, and those that sleep.
 #include "core/smp.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "linux/process/usage.h"
 #include "linux/syscalls.h"
 
-// Clock ids below 0 stand for the CPU time of a process or thread: ~pid << 3, bit 2 for a thread, bits 0..1 for what is measured.
+// Clock ids below 0 stand for the CPU time of a process or thread: ~pid << 3, bit 2 for a thread,
+// bits 0..1 for what is measured.
 constexpr u32 CPUCLOCK_PERTHREAD = 4, CPUCLOCK_KIND = 3, CPUCLOCK_VIRT = 1, CPUCLOCK_SCHED = 2;
 
 static u64 process_cpu_ns(struct process *p, bool user_only)
@@ -82,7 +83,7 @@ SYSCALL(clock_getres, int clock, struct linux_timespec __user *out)
 	if (r)
 		return r;
 	bool coarse = clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE;
-	struct linux_timespec ts = { 0, coarse ? 4000000 : 1 };
+	struct linux_timespec ts = {0, coarse ? 4000000 : 1};
 	return out ? copy_to_user(out, &ts, sizeof(ts)) : 0;
 }
 
@@ -148,9 +149,10 @@ SYSCALL(times, struct linux_tms __user *out)
 		u64 user, system;
 		process_times(p, &user, &system);
 		spin_lock(&p->lock);
-		t = (struct linux_tms){ (s64)clock_ticks_from_ns(user), (s64)clock_ticks_from_ns(system),
-					(s64)clock_ticks_from_ns(p->children_sums.user_ns),
-					(s64)clock_ticks_from_ns(p->children_sums.system_ns) };
+		t = (struct linux_tms){(s64)clock_ticks_from_ns(user),
+				       (s64)clock_ticks_from_ns(system),
+				       (s64)clock_ticks_from_ns(p->children_sums.user_ns),
+				       (s64)clock_ticks_from_ns(p->children_sums.system_ns)};
 		spin_unlock(&p->lock);
 		if (copy_to_user(out, &t, sizeof(t)))
 			return -EFAULT;
@@ -173,8 +175,14 @@ static long timex_read(struct linux_timex __user *ut, int clock)
 		return capable(CAP_SYS_TIME) ? -EOPNOTSUPP : -EPERM;
 	}
 	constexpr s32 STA_UNSYNC = 0x40, TIME_ERROR = 5;
-	t = (struct linux_timex){ .maxerror = 16000000, .esterror = 16000000, .status = STA_UNSYNC, .constant = 2, .precision = 1,
-				  .tolerance = 32768000, .tick = 10000, .time = timeval_from_ns(clock_realtime_ns()) };
+	t = (struct linux_timex){.maxerror = 16000000,
+				 .esterror = 16000000,
+				 .status = STA_UNSYNC,
+				 .constant = 2,
+				 .precision = 1,
+				 .tolerance = 32768000,
+				 .tick = 10000,
+				 .time = timeval_from_ns(clock_realtime_ns())};
 	return copy_to_user(ut, &t, sizeof(t)) ? -EFAULT : TIME_ERROR;
 }
 
@@ -192,8 +200,8 @@ SYSCALL(clock_adjtime, int clock, struct linux_timex __user *ut)
 
 static bool clock_sleeps(int clock)
 {
-	return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME || clock == CLOCK_TAI ||
-	       clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM;
+	return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME ||
+	       clock == CLOCK_TAI || clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM;
 }
 
 static bool clock_is_real(int clock)
@@ -234,7 +242,7 @@ static long sleep_relative(u64 deadline, struct linux_timespec __user *rem)
 	if (sleep_until(deadline))
 		return 0;
 	struct restart_block *r = current_restart_block();
-	*r = (struct restart_block){ .fn = sleep_restart };
+	*r = (struct restart_block){.fn = sleep_restart};
 	r->sleep.deadline_ns = deadline;
 	r->sleep.rem = rem;
 	if (rem) {
@@ -280,12 +288,14 @@ SYSCALL(nanosleep, const struct linux_timespec __user *req, struct linux_timespe
 	return sleep_relative(saturating_add(clock_monotonic_ns(), ns), rem);
 }
 
-SYSCALL(clock_nanosleep, int clock, int flags, const struct linux_timespec __user *req, struct linux_timespec __user *rem)
+SYSCALL(clock_nanosleep, int clock, int flags, const struct linux_timespec __user *req,
+	struct linux_timespec __user *rem)
 {
 	struct linux_timespec ts;
 	u64 ns;
 	if (!clock_sleeps(clock))
-		return clock == CLOCK_THREAD_CPUTIME_ID || clock > CLOCK_TAI ? -EINVAL : -EOPNOTSUPP;
+		return clock == CLOCK_THREAD_CPUTIME_ID || clock > CLOCK_TAI ? -EINVAL
+									     : -EOPNOTSUPP;
 	if (copy_from_user(&ts, req, sizeof(ts)))
 		return -EFAULT;
 	if (!timespec_to_ns(&ts, &ns))

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Owns setitimer's three timers and the CPU-time limit of a process.
 //
-// ITIMER_REAL is a timer of the core whose interrupt queues a work item, for signals are not sent from interrupts. The other two and
-// RLIMIT_CPU count the process's CPU time: the scheduler's tick of any of its threads compares, and the thread itself sends the signals on
-// its way back to the program.
-#include "linux/process/process_priv.h"
+// ITIMER_REAL is a timer of the core whose interrupt queues a work item, for signals are not sent
+// from interrupts. The other two and RLIMIT_CPU count the process's CPU time: the scheduler's tick
+// of any of its threads compares, and the thread itself sends the signals on its way back to the
+// program.
+#include "linux/process/process.h"
 #include "linux/process/usage.h"
 #include "linux/syscalls.h"
 
@@ -25,7 +26,8 @@ static void real_fired(struct work *w)
 		p->itimer_real_expires_ns = next;
 		if (next)
 			timer_start(&p->itimer_real, next);
-		signal_send_locked(p, nullptr, &(struct siginfo){ .signo = SIGALRM, .code = SI_KERNEL });
+		signal_send_locked(p, nullptr,
+				   &(struct siginfo){.signo = SIGALRM, .code = SI_KERNEL});
 	}
 	spin_unlock(&p->lock);
 }
@@ -63,7 +65,8 @@ struct cpu_sum {
 static struct cpu_sum cpu_sum_locked(struct process *p)
 {
 	struct task *t;
-	struct cpu_sum s = { p->dead_threads.user_ns, p->dead_threads.user_ns + p->dead_threads.system_ns };
+	struct cpu_sum s = {p->dead_threads.user_ns,
+			    p->dead_threads.user_ns + p->dead_threads.system_ns};
 	list_for_each_entry(t, &p->threads, process_link) {
 		u64 user, system;
 		thread_times(&t->thread, &user, &system);
@@ -75,13 +78,16 @@ static struct cpu_sum cpu_sum_locked(struct process *p)
 
 static void active_update_locked(struct process *p)
 {
-	WRITE_ONCE(p->cpu_timers_active, p->itimer_virtual.expires_ns || p->itimer_prof.expires_ns || p->cpu_limit_next_ns != ~0ull);
+	WRITE_ONCE(p->cpu_timers_active, p->itimer_virtual.expires_ns ||
+						 p->itimer_prof.expires_ns ||
+						 p->cpu_limit_next_ns != ~0ull);
 }
 
 void process_cpu_limit_update_locked(struct process *p)
 {
 	u64 seconds = p->rlimits[RLIMIT_CPU].cur;
-	p->cpu_limit_next_ns = seconds >= ~0ull / NSEC_PER_SEC ? ~0ull : max(seconds, 1ull) * NSEC_PER_SEC;
+	p->cpu_limit_next_ns =
+		seconds >= ~0ull / NSEC_PER_SEC ? ~0ull : max(seconds, 1ull) * NSEC_PER_SEC;
 	active_update_locked(p);
 }
 
@@ -100,7 +106,7 @@ static void cpu_timer_check(struct process *p, struct itimer_cpu *t, u64 now, in
 	t->expires_ns = t->interval_ns ? t->expires_ns + t->interval_ns : 0;
 	if (t->expires_ns && t->expires_ns <= now)
 		t->expires_ns = now + t->interval_ns;
-	signal_send_locked(p, nullptr, &(struct siginfo){ .signo = sig, .code = SI_KERNEL });
+	signal_send_locked(p, nullptr, &(struct siginfo){.signo = sig, .code = SI_KERNEL});
 }
 
 void process_cpu_timers_run(struct task *task)
@@ -116,7 +122,9 @@ void process_cpu_timers_run(struct task *task)
 		u64 hard = p->rlimits[RLIMIT_CPU].max;
 		bool over = hard < ~0ull / NSEC_PER_SEC && s.total >= hard * NSEC_PER_SEC;
 		p->cpu_limit_next_ns = s.total + NSEC_PER_SEC;
-		signal_send_locked(p, nullptr, &(struct siginfo){ .signo = over ? SIGKILL : SIGXCPU, .code = SI_KERNEL });
+		signal_send_locked(
+			p, nullptr,
+			&(struct siginfo){.signo = over ? SIGKILL : SIGXCPU, .code = SI_KERNEL});
 	}
 	active_update_locked(p);
 	spin_unlock(&p->lock);
@@ -165,7 +173,8 @@ static void itimer_write_locked(struct process *p, int which, u64 value, u64 int
 
 static int itimer_to_user(struct linux_itimerval __user *out, u64 left, u64 interval)
 {
-	struct linux_itimerval v = { .interval = timeval_from_ns(interval), .value = timeval_from_ns(left) };
+	struct linux_itimerval v = {.interval = timeval_from_ns(interval),
+				    .value = timeval_from_ns(left)};
 	return copy_to_user(out, &v, sizeof(v));
 }
 
@@ -181,14 +190,16 @@ SYSCALL(getitimer, int which, struct linux_itimerval __user *out)
 	return itimer_to_user(out, left, interval);
 }
 
-SYSCALL(setitimer, int which, const struct linux_itimerval __user *in, struct linux_itimerval __user *out)
+SYSCALL(setitimer, int which, const struct linux_itimerval __user *in,
+	struct linux_itimerval __user *out)
 {
 	struct process *p = current_process();
 	struct linux_itimerval v = {};
 	u64 value, interval, left, old_interval;
 	if (in && copy_from_user(&v, in, sizeof(v)))
 		return -EFAULT;
-	if (which < ITIMER_REAL || which > ITIMER_PROF || !timeval_to_ns(&v.value, &value) || !timeval_to_ns(&v.interval, &interval))
+	if (which < ITIMER_REAL || which > ITIMER_PROF || !timeval_to_ns(&v.value, &value) ||
+	    !timeval_to_ns(&v.interval, &interval))
 		return -EINVAL;
 	spin_lock(&p->lock);
 	itimer_read_locked(p, which, &left, &old_interval);

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: MIT
 // Owns POSIX timers (timer_create and its family) on the clocks of real and monotonic time.
 //
-// A timer's interrupt queues a work item, which queues the timer's own signal entry; a timer has one, so a signal that was not taken yet
-// counts as an overrun instead. A periodic timer is started again when its signal is taken, with what it missed counted then: a program
-// that does not take signals costs nothing. Everything is guarded by the process's signal lock.
+// A timer's interrupt queues a work item, which queues the timer's own signal entry; a timer has
+// one, so a signal that was not taken yet counts as an overrun instead. A periodic timer is started
+// again when its signal is taken, with what it missed counted then: a program that does not take
+// signals costs nothing. Everything is guarded by the process's signal lock.
 #include "abi/linux/signal.h"
-#include "linux/process/process_priv.h"
+#include "linux/process/process.h"
 #include "linux/process/usage.h"
 #include "linux/syscalls.h"
 
 struct posix_timer {
-	struct list link; // process.timers
+	struct list link;	 // process.timers
 	struct process *process; // not counted: the process outlives its timers
 	int id;
 	int clock;
-	int notify; // SIGEV_*
-	u32 tid;    // SIGEV_THREAD_ID
+	int notify;	    // SIGEV_*
+	u32 tid;	    // SIGEV_THREAD_ID
 	bool default_value; // no sigevent was given: sigev_value is the id
-	u64 expires_ns;	 // monotonic; 0: disarmed
+	u64 expires_ns;	    // monotonic; 0: disarmed
 	u64 interval_ns;
 	u64 overrun, overrun_told;
 	struct timer timer;
@@ -75,7 +76,8 @@ static void timer_work(struct work *w)
 	spin_lock(&p->lock);
 	u64 now = clock_monotonic_ns();
 	if (t->expires_ns && t->expires_ns <= now) {
-		struct task *to = t->notify == SIGEV_THREAD_ID ? thread_of_locked(p, t->tid) : nullptr;
+		struct task *to =
+			t->notify == SIGEV_THREAD_ID ? thread_of_locked(p, t->tid) : nullptr;
 		bool lost = t->notify == SIGEV_THREAD_ID && !to;
 		if (!t->interval_ns)
 			t->expires_ns = 0;
@@ -167,7 +169,9 @@ static int timer_add(struct process *p, struct posix_timer *t)
 		fresh = nullptr;
 	}
 	struct posix_timers *all = p->timers;
-	int r = !all ? -ENOMEM : all->count >= min((u64)TIMERS_MAX, p->rlimits[RLIMIT_SIGPENDING].cur) ? -EAGAIN : 0;
+	int r = !all									? -ENOMEM
+		: all->count >= min((u64)TIMERS_MAX, p->rlimits[RLIMIT_SIGPENDING].cur) ? -EAGAIN
+											: 0;
 	if (!r) {
 		do
 			t->id = all->next_id++ & 0x7fffffff;
@@ -185,7 +189,7 @@ static int timer_add(struct process *p, struct posix_timer *t)
 
 SYSCALL(timer_create, int clock, const struct linux_sigevent __user *uevent, int __user *uid)
 {
-	struct linux_sigevent e = { .notify = SIGEV_SIGNAL, .signo = SIGALRM };
+	struct linux_sigevent e = {.notify = SIGEV_SIGNAL, .signo = SIGALRM};
 	struct process *p = current_process();
 	int r = clock_check(clock);
 	if (r)
@@ -207,7 +211,8 @@ SYSCALL(timer_create, int clock, const struct linux_sigevent __user *uevent, int
 	work_init(&t->work, timer_work);
 	list_init(&t->entry.link);
 	t->entry.dequeued = entry_dequeued;
-	t->entry.info = (struct siginfo){ .signo = e.signo, .code = SI_TIMER, .timer.value = e.value };
+	t->entry.info =
+		(struct siginfo){.signo = e.signo, .code = SI_TIMER, .timer.value = e.value};
 	r = timer_add(p, t);
 	if (r) {
 		kfree(t);
@@ -220,15 +225,18 @@ static void timer_read_locked(struct posix_timer *t, u64 *left, u64 *interval)
 {
 	u64 now = clock_monotonic_ns(), expires = t->expires_ns;
 	*interval = t->interval_ns;
-	// A periodic timer whose signal waits, or that has none to send, stands still: work out where it would be.
-	if (expires && expires <= now && t->interval_ns && (t->notify == SIGEV_NONE || !list_empty(&t->entry.link)))
+	// A periodic timer whose signal waits, or that has none to send, stands still: work out
+	// where it would be.
+	if (expires && expires <= now && t->interval_ns &&
+	    (t->notify == SIGEV_NONE || !list_empty(&t->entry.link)))
 		expires += ((now - expires) / t->interval_ns + 1) * t->interval_ns;
 	*left = !expires ? 0 : expires > now ? expires - now : t->notify == SIGEV_NONE ? 0 : 1;
 }
 
 static int spec_to_user(struct linux_itimerspec __user *out, u64 left, u64 interval)
 {
-	struct linux_itimerspec s = { .interval = timespec_from_ns(interval), .value = timespec_from_ns(left) };
+	struct linux_itimerspec s = {.interval = timespec_from_ns(interval),
+				     .value = timespec_from_ns(left)};
 	return copy_to_user(out, &s, sizeof(s));
 }
 
@@ -244,7 +252,8 @@ SYSCALL(timer_gettime, int id, struct linux_itimerspec __user *out)
 	return t ? spec_to_user(out, left, interval) : -EINVAL;
 }
 
-SYSCALL(timer_settime, int id, int flags, const struct linux_itimerspec __user *in, struct linux_itimerspec __user *out)
+SYSCALL(timer_settime, int id, int flags, const struct linux_itimerspec __user *in,
+	struct linux_itimerspec __user *out)
 {
 	struct process *p = current_process();
 	struct linux_itimerspec s;
@@ -271,7 +280,8 @@ SYSCALL(timer_settime, int id, int flags, const struct linux_itimerspec __user *
 		u64 now = clock_monotonic_ns();
 		if (!(flags & TIMER_ABSTIME)) {
 			t->expires_ns = now + value;
-		} else if (t->clock == CLOCK_REALTIME || t->clock == CLOCK_TAI || t->clock == CLOCK_REALTIME_ALARM) {
+		} else if (t->clock == CLOCK_REALTIME || t->clock == CLOCK_TAI ||
+			   t->clock == CLOCK_REALTIME_ALARM) {
 			u64 real = clock_realtime_ns();
 			t->expires_ns = value > real ? now + (value - real) : now;
 		} else {

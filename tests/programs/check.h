@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the test programs share: checks that say where they failed, and exit codes. A program passes on Linux too.
+// What the test programs share: checks that say where they failed, and exit codes. A program passes
+// on Linux too.
 #pragma once
 #include <errno.h>
 #include <stdio.h>
@@ -9,32 +10,35 @@
 
 static int check_failures;
 
-#define CHECK(cond)                                                                                         \
-	do {                                                                                                \
-		if (!(cond)) {                                                                              \
-			check_failures++;                                                                   \
-			printf("%s:%d: failed: %s (errno %d, %s)\n", __FILE__, __LINE__, #cond, errno, strerror(errno)); \
-			fflush(stdout);                                                                     \
-		}                                                                                           \
+#define CHECK(cond)                                                                             \
+	do {                                                                                    \
+		if (!(cond)) {                                                                  \
+			check_failures++;                                                       \
+			printf("%s:%d: failed: %s (errno %d, %s)\n", __FILE__, __LINE__, #cond, \
+			       errno, strerror(errno));                                         \
+			fflush(stdout);                                                         \
+		}                                                                               \
 	} while (0)
-#define CHECK_EQ(a, b)                                                                                      \
-	do {                                                                                                \
-		long long check_a = (long long)(a), check_b = (long long)(b);                               \
-		if (check_a != check_b) {                                                                   \
-			check_failures++;                                                                   \
-			printf("%s:%d: failed: %s == %s (%lld, %lld; errno %d)\n", __FILE__, __LINE__, #a, #b, check_a, check_b, errno); \
-			fflush(stdout);                                                                     \
-		}                                                                                           \
+#define CHECK_EQ(a, b)                                                                       \
+	do {                                                                                 \
+		long long check_a = (long long)(a), check_b = (long long)(b);                \
+		if (check_a != check_b) {                                                    \
+			check_failures++;                                                    \
+			printf("%s:%d: failed: %s == %s (%lld, %lld; errno %d)\n", __FILE__, \
+			       __LINE__, #a, #b, check_a, check_b, errno);                   \
+			fflush(stdout);                                                      \
+		}                                                                            \
 	} while (0)
-#define CHECK_ERR(expr, err)                                                                                \
-	do {                                                                                                \
-		errno = 0;                                                                                  \
-		long long check_r = (long long)(expr);                                                      \
-		if (check_r != -1 || errno != (err)) {                                                      \
-			check_failures++;                                                                   \
-			printf("%s:%d: failed: %s gives %s (%lld, errno %d)\n", __FILE__, __LINE__, #expr, #err, check_r, errno); \
-			fflush(stdout);                                                                     \
-		}                                                                                           \
+#define CHECK_ERR(expr, err)                                                              \
+	do {                                                                              \
+		errno = 0;                                                                \
+		long long check_r = (long long)(expr);                                    \
+		if (check_r != -1 || errno != (err)) {                                    \
+			check_failures++;                                                 \
+			printf("%s:%d: failed: %s gives %s (%lld, errno %d)\n", __FILE__, \
+			       __LINE__, #expr, #err, check_r, errno);                    \
+			fflush(stdout);                                                   \
+		}                                                                         \
 	} while (0)
 
 static inline int check_done(const char *name)

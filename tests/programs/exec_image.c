@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// execve: arguments, environment, auxiliary vector, what survives and what does not, scripts, limits, threads.
+// execve: arguments, environment, auxiliary vector, what survives and what does not, scripts,
+// limits, threads.
 #define _GNU_SOURCE
 #include "tests/programs/check.h"
 #include <elf.h>
@@ -50,7 +51,8 @@ static int child(int argc, char **argv, char **envp)
 		CHECK_EQ(getauxval(AT_UID), getuid());
 		CHECK_EQ(getauxval(AT_SECURE), 0);
 		CHECK_EQ(getauxval(AT_CLKTCK), 100);
-		CHECK(getauxval(AT_RANDOM) && getauxval(AT_PHDR) && getauxval(AT_ENTRY) && getauxval(AT_SYSINFO_EHDR));
+		CHECK(getauxval(AT_RANDOM) && getauxval(AT_PHDR) && getauxval(AT_ENTRY) &&
+		      getauxval(AT_SYSINFO_EHDR));
 		CHECK_EQ(getauxval(AT_PHENT), sizeof(Elf64_Phdr));
 		CHECK(!strcmp((char *)getauxval(AT_EXECFN), self));
 		CHECK(((unsigned long)__builtin_frame_address(0) & 15) == 0);
@@ -78,17 +80,21 @@ static int child(int argc, char **argv, char **envp)
 	}
 	if (!strcmp(argv[1], "count"))
 		return argc == atoi(argv[2]) ? 42 : 1;
-	if (!strcmp(argv[1], "script-arg")) // interpreter's argument, then the script's path, then the rest
+	if (!strcmp(argv[1],
+		    "script-arg")) // interpreter's argument, then the script's path, then the rest
 		return argc == 4 && strstr(argv[2], "script") && !strcmp(argv[3], "x") ? 42 : 1;
 	return 3;
 }
 
-static void noop(int sig) { (void)sig; }
+static void noop(int sig)
+{
+	(void)sig;
+}
 
 static void *exec_thread(void *arg)
 {
-	char *argv[] = { self, "state", arg, NULL };
-	execve(self, argv, (char *[]){ NULL });
+	char *argv[] = {self, "state", arg, NULL};
+	execve(self, argv, (char *[]){NULL});
 	_exit(99);
 }
 static __attribute__((noreturn)) void *idle_thread(void *arg)
@@ -108,7 +114,7 @@ static void prepare_state(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	kill(getpid(), SIGHUP);
 	static char stack[65536];
-	sigaltstack(&(stack_t){ .ss_sp = stack, .ss_size = sizeof(stack) }, NULL);
+	sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof(stack)}, NULL);
 	int fd = open("/dev/null", O_RDWR);
 	dup3(fd, 100, O_CLOEXEC);
 	dup2(fd, 101);
@@ -141,24 +147,25 @@ static void test_scripts(void)
 	char text[5000];
 	snprintf(text, sizeof(text), "#! %s script-arg \nrest\n", self);
 	write_file("/tmp/exec_script", text, 0755);
-	CHECK_EQ(run((char *[]){ "/tmp/exec_script", "x", NULL }, (char *[]){ NULL }), 42);
+	CHECK_EQ(run((char *[]){"/tmp/exec_script", "x", NULL}, (char *[]){NULL}), 42);
 	write_file("/tmp/exec_script2", "#!/tmp/exec_script\n", 0755);
-	(void)run((char *[]){ "/tmp/exec_script2", "x", NULL }, (char *[]){ NULL });
+	(void)run((char *[]){"/tmp/exec_script2", "x", NULL}, (char *[]){NULL});
 	write_file("/tmp/exec_loop", "#!/tmp/exec_loop\n", 0755);
-	CHECK_EQ(run((char *[]){ "/tmp/exec_loop", NULL }, (char *[]){ NULL }), 200 + (ELOOP & 31));
+	CHECK_EQ(run((char *[]){"/tmp/exec_loop", NULL}, (char *[]){NULL}), 200 + (ELOOP & 31));
 	write_file("/tmp/exec_none", "#!/tmp/does-not-exist\n", 0755);
-	CHECK_EQ(run((char *[]){ "/tmp/exec_none", NULL }, (char *[]){ NULL }), 200 + ENOENT);
+	CHECK_EQ(run((char *[]){"/tmp/exec_none", NULL}, (char *[]){NULL}), 200 + ENOENT);
 	write_file("/tmp/exec_empty", "#!  \n", 0755);
-	CHECK_EQ(run((char *[]){ "/tmp/exec_empty", NULL }, (char *[]){ NULL }), 200 + ENOEXEC);
+	CHECK_EQ(run((char *[]){"/tmp/exec_empty", NULL}, (char *[]){NULL}), 200 + ENOEXEC);
 	write_file("/tmp/exec_text", "echo no\n", 0755);
-	CHECK_EQ(run((char *[]){ "/tmp/exec_text", NULL }, (char *[]){ NULL }), 200 + ENOEXEC);
+	CHECK_EQ(run((char *[]){"/tmp/exec_text", NULL}, (char *[]){NULL}), 200 + ENOEXEC);
 	write_file("/tmp/exec_noexec", "#!/bin/sh\n", 0644);
-	CHECK_EQ(run((char *[]){ "/tmp/exec_noexec", NULL }, (char *[]){ NULL }), 200 + EACCES);
-	CHECK_EQ(run((char *[]){ "/tmp", NULL }, (char *[]){ NULL }), 200 + EACCES);
-	CHECK_EQ(run((char *[]){ "/tmp/nothing-here", NULL }, (char *[]){ NULL }), 200 + ENOENT);
+	CHECK_EQ(run((char *[]){"/tmp/exec_noexec", NULL}, (char *[]){NULL}), 200 + EACCES);
+	CHECK_EQ(run((char *[]){"/tmp", NULL}, (char *[]){NULL}), 200 + EACCES);
+	CHECK_EQ(run((char *[]){"/tmp/nothing-here", NULL}, (char *[]){NULL}), 200 + ENOENT);
 	write_file("/tmp/exec_bad", "\177ELF garbage that is no program", 0755);
-	CHECK_EQ(run((char *[]){ "/tmp/exec_bad", NULL }, (char *[]){ NULL }), 200 + ENOEXEC);
-	const char *names[] = { "script", "script2", "loop", "none", "empty", "text", "noexec", "bad" };
+	CHECK_EQ(run((char *[]){"/tmp/exec_bad", NULL}, (char *[]){NULL}), 200 + ENOEXEC);
+	const char *names[] = {"script", "script2", "loop",   "none",
+			       "empty",	 "text",    "noexec", "bad"};
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(text, sizeof(text), "/tmp/exec_%s", names[i]);
 		unlink(text);
@@ -170,16 +177,16 @@ static void test_limits(void)
 	char *big = malloc(200000);
 	memset(big, 'x', 199999);
 	big[199999] = 0;
-	CHECK_EQ(run((char *[]){ self, "count", "3", big, NULL }, (char *[]){ NULL }), 200 + E2BIG);
+	CHECK_EQ(run((char *[]){self, "count", "3", big, NULL}, (char *[]){NULL}), 200 + E2BIG);
 	big[100000] = 0;
-	CHECK_EQ(run((char *[]){ self, "count", "4", big, NULL }, (char *[]){ NULL }), 42);
+	CHECK_EQ(run((char *[]){self, "count", "4", big, NULL}, (char *[]){NULL}), 42);
 	char **many = calloc(20003, sizeof(char *));
 	many[0] = self;
 	many[1] = "count";
 	many[2] = "20001";
 	for (int i = 3; i < 20001; i++)
 		many[i] = "0123456789012345678901234567890123456789";
-	CHECK_EQ(run(many, (char *[]){ NULL }), 42);
+	CHECK_EQ(run(many, (char *[]){NULL}), 42);
 	free(many);
 	free(big);
 }
@@ -191,18 +198,23 @@ int main(int argc, char **argv, char **envp)
 		strcpy(self, argv[0]);
 	if (argc > 1)
 		return child(argc, argv, envp);
-	CHECK_EQ(run((char *[]){ self, "args", "two words", "", NULL }, (char *[]){ "A=1", "B=", NULL }), 42);
-	CHECK_EQ(run((char *[]){ self, "auxv", NULL }, (char *[]){ NULL }), 42);
+	CHECK_EQ(
+		run((char *[]){self, "args", "two words", "", NULL}, (char *[]){"A=1", "B=", NULL}),
+		42);
+	CHECK_EQ(run((char *[]){self, "auxv", NULL}, (char *[]){NULL}), 42);
 	CHECK_EQ(state_with_thread(0), 42);
 	CHECK_EQ(state_with_thread(1), 42);
 	test_scripts();
 	test_limits();
 	pid_t p;
 	int status;
-	CHECK_EQ(posix_spawn(&p, self, NULL, NULL, (char *[]){ self, "count", "3", NULL }, (char *[]){ NULL }), 0);
+	CHECK_EQ(posix_spawn(&p, self, NULL, NULL, (char *[]){self, "count", "3", NULL},
+			     (char *[]){NULL}),
+		 0);
 	CHECK_EQ(waitpid(p, &status, 0), p);
 	CHECK_EQ(WEXITSTATUS(status), 42);
-	CHECK_EQ(posix_spawn(&p, "/nothing", NULL, NULL, (char *[]){ self, NULL }, (char *[]){ NULL }), ENOENT);
+	CHECK_EQ(posix_spawn(&p, "/nothing", NULL, NULL, (char *[]){self, NULL}, (char *[]){NULL}),
+		 ENOENT);
 	CHECK_ERR(open(self, O_WRONLY), ETXTBSY);
 	return check_done("exec_image");
 }

@@ -81,7 +81,7 @@ static void test_waitid(void)
 	CHECK_EQ(si.si_pid, 0);
 	int pidfd = (int)syscall(SYS_pidfd_open, a, 0);
 	CHECK(pidfd >= 0);
-	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 	CHECK_EQ(poll(&p, 1, 0), 0);
 	CHECK_EQ(syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0), 0);
 	CHECK_EQ(poll(&p, 1, 5000), 1);
@@ -134,7 +134,8 @@ static void test_clone(void)
 {
 	static char stack[65536] __attribute__((aligned(16)));
 	int value = 0, status, tid = 0;
-	pid_t a = clone(clone_fn, stack + sizeof(stack), CLONE_VM | CLONE_PARENT_SETTID | SIGCHLD, &value, &tid);
+	pid_t a = clone(clone_fn, stack + sizeof(stack), CLONE_VM | CLONE_PARENT_SETTID | SIGCHLD,
+			&value, &tid);
 	CHECK_EQ(tid, a);
 	CHECK_EQ(waitpid(a, &status, 0), a);
 	CHECK_EQ(value, 42);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What the fs_*.c programs share: checks that report and go on, and a directory of their own to work in.
-// Arguments: [directory to work below] (default: /tmp, made when missing).
+// What the fs_*.c programs share: checks that report and go on, and a directory of their own to
+// work in. Arguments: [directory to work below] (default: /tmp, made when missing).
 #define _GNU_SOURCE
+#pragma once
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -37,35 +38,38 @@
 
 static int fs_failures;
 
-#define CHECK(x) \
-	do { \
-		errno = 0; \
-		if (!(x)) { \
-			printf("FAIL %s:%d: %s (errno %d %s)\n", __func__, __LINE__, #x, errno, strerror(errno)); \
-			fs_failures++; \
-		} \
+#define CHECK(x)                                                                                \
+	do {                                                                                    \
+		errno = 0;                                                                      \
+		if (!(x)) {                                                                     \
+			printf("FAIL %s:%d: %s (errno %d %s)\n", __func__, __LINE__, #x, errno, \
+			       strerror(errno));                                                \
+			fs_failures++;                                                          \
+		}                                                                               \
 	} while (0)
 
 // The call must fail with that errno.
-#define CHECK_ERR(x, e) \
-	do { \
-		errno = 0; \
-		long r_ = (long)(x); \
-		int e_ = errno; \
-		if (r_ != -1 || e_ != (e)) { \
-			printf("FAIL %s:%d: %s gave %ld, errno %d %s, not %s\n", __func__, __LINE__, #x, r_, e_, strerror(e_), #e); \
-			fs_failures++; \
-		} \
+#define CHECK_ERR(x, e)                                                                    \
+	do {                                                                               \
+		errno = 0;                                                                 \
+		long r_ = (long)(x);                                                       \
+		int e_ = errno;                                                            \
+		if (r_ != -1 || e_ != (e)) {                                               \
+			printf("FAIL %s:%d: %s gave %ld, errno %d %s, not %s\n", __func__, \
+			       __LINE__, #x, r_, e_, strerror(e_), #e);                    \
+			fs_failures++;                                                     \
+		}                                                                          \
 	} while (0)
 
-#define CHECK_EQ(x, y) \
-	do { \
-		errno = 0; \
-		long long a_ = (long long)(x), b_ = (long long)(y); \
-		if (a_ != b_) { \
-			printf("FAIL %s:%d: %s is %lld, not %lld (errno %d)\n", __func__, __LINE__, #x, a_, b_, errno); \
-			fs_failures++; \
-		} \
+#define CHECK_EQ(x, y)                                                                    \
+	do {                                                                              \
+		errno = 0;                                                                \
+		long long a_ = (long long)(x), b_ = (long long)(y);                       \
+		if (a_ != b_) {                                                           \
+			printf("FAIL %s:%d: %s is %lld, not %lld (errno %d)\n", __func__, \
+			       __LINE__, #x, a_, b_, errno);                              \
+			fs_failures++;                                                    \
+		}                                                                         \
 	} while (0)
 
 static char fs_work[PATH_MAX];

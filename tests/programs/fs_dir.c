@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Directories: listing, seeking, many entries, changes beside a listing, races of renames and walks. Must pass on Linux too.
+// Directories: listing, seeking, many entries, changes beside a listing, races of renames and
+// walks. Must pass on Linux too.
 #include "tests/programs/fs_check.h"
 
 static int count(const char *dir)
@@ -91,7 +92,8 @@ static void test_many(void)
 	CHECK_EQ(mkdir("many", 0755), 0);
 	CHECK_EQ(chdir("many"), 0);
 	for (int i = 0; i < N; i++) {
-		snprintf(name, sizeof(name), "file-number-%d%s", i, i % 3 ? "" : "-with-a-rather-long-name-behind-it");
+		snprintf(name, sizeof(name), "file-number-%d%s", i,
+			 i % 3 ? "" : "-with-a-rather-long-name-behind-it");
 		int fd = open(name, O_CREAT | O_WRONLY | O_EXCL, 0644);
 		CHECK(fd >= 0);
 		close(fd);
@@ -141,7 +143,8 @@ static void test_many(void)
 static volatile int stop;
 static volatile int race_failures;
 
-// "dir/x/f" is there under one of two names at all times, so one of the two walks finds it, unless both moved in between.
+// "dir/x/f" is there under one of two names at all times, so one of the two walks finds it, unless
+// both moved in between.
 static void *walker(void *arg)
 {
 	struct stat st;
@@ -179,7 +182,8 @@ static void *maker(void *arg)
 	int id = (int)(uintptr_t)arg, i = 0;
 	while (!stop) {
 		snprintf(a, sizeof(a), "m/t%d-%d", id, i % 50);
-		snprintf(b, sizeof(b), "m/u%d-a-name-that-does-not-fit-into-a-short-buffer-%d", id, i % 50);
+		snprintf(b, sizeof(b), "m/u%d-a-name-that-does-not-fit-into-a-short-buffer-%d", id,
+			 i % 50);
 		int fd = open(a, O_CREAT | O_RDWR, 0644);
 		if (fd < 0 || write(fd, a, strlen(a)) != (ssize_t)strlen(a))
 			race_failures++;
@@ -231,7 +235,7 @@ static void test_races(void)
 	CHECK_EQ(mkdir("m/one", 0755), 0);
 	fs_put("m/one/f", "x");
 	CHECK_EQ(symlink("../stable/a", "m/link"), 0);
-	void *(*fns[])(void *) = { walker, walker, mover, maker, maker, swapper, lister };
+	void *(*fns[])(void *) = {walker, walker, mover, maker, maker, swapper, lister};
 	enum { N = sizeof(fns) / sizeof(*fns) };
 	pthread_t t[N];
 	for (int i = 0; i < N; i++)

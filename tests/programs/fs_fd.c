@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Descriptors: duplicates, flags, close-on-exec, locks, limits, threads that share a table. Must pass on Linux too.
+// Descriptors: duplicates, flags, close-on-exec, locks, limits, threads that share a table. Must
+// pass on Linux too.
 #include "tests/programs/fs_check.h"
 #include <sys/resource.h>
 
 #ifndef F_OFD_SETLK
-#define F_OFD_GETLK 36
-#define F_OFD_SETLK 37
+#define F_OFD_GETLK  36
+#define F_OFD_SETLK  37
 #define F_OFD_SETLKW 38
 #endif
 
@@ -111,10 +112,12 @@ static void test_flags(void)
 
 static struct flock fl(int type, off_t start, off_t len)
 {
-	return (struct flock){ .l_type = (short)type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
+	return (struct flock){
+		.l_type = (short)type, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
 }
 
-// What another process finds in the way of a write lock on [start, start + len); *type F_UNLCK: nothing.
+// What another process finds in the way of a write lock on [start, start + len); *type F_UNLCK:
+// nothing.
 static struct flock probe(int fd, off_t start, off_t len)
 {
 	int p[2];
@@ -251,7 +254,8 @@ static void test_other_locks(void)
 	CHECK_EQ(unlink("f"), 0);
 }
 
-// Threads open, duplicate, close and use the same few descriptors: errors are fine, crashes and strays are not.
+// Threads open, duplicate, close and use the same few descriptors: errors are fine, crashes and
+// strays are not.
 static volatile int stop;
 
 static void *churn(void *arg)
@@ -262,12 +266,29 @@ static void *churn(void *arg)
 		x = x * 1103515245 + 12345;
 		int fd = 200 + (int)(x >> 16) % 4;
 		switch ((x >> 20) % 6) {
-		case 0: dup2(3, fd); break;
-		case 1: close(fd); break;
-		case 2: (void)!read(fd, buf, sizeof(buf)); break;
-		case 3: (void)!pread(fd, buf, sizeof(buf), 0); break;
-		case 4: { struct stat st; fstat(fd, &st); break; }
-		default: { int n = open("f", O_RDONLY | O_CLOEXEC); if (n >= 0) close(n); break; }
+		case 0:
+			dup2(3, fd);
+			break;
+		case 1:
+			close(fd);
+			break;
+		case 2:
+			(void)!read(fd, buf, sizeof(buf));
+			break;
+		case 3:
+			(void)!pread(fd, buf, sizeof(buf), 0);
+			break;
+		case 4: {
+			struct stat st;
+			fstat(fd, &st);
+			break;
+		}
+		default: {
+			int n = open("f", O_RDONLY | O_CLOEXEC);
+			if (n >= 0)
+				close(n);
+			break;
+		}
 		}
 	}
 	return NULL;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Contents: read, write, positions, holes, truncation, mappings, vectors, copies, limits. Must pass on Linux too (on tmpfs).
+// Contents: read, write, positions, holes, truncation, mappings, vectors, copies, limits. Must pass
+// on Linux too (on tmpfs).
 #include "tests/programs/fs_check.h"
 #include <sys/resource.h>
 
@@ -68,7 +69,7 @@ static void test_large(void)
 	struct stat st;
 	fill(big, sizeof(big), 1);
 	int fd = open("f", O_RDWR | O_CREAT, 0644);
-	size_t chunks[] = { 1, 4095, 4096, 4097, 10000, 65536, 100003 };
+	size_t chunks[] = {1, 4095, 4096, 4097, 10000, 65536, 100003};
 	size_t at = 0;
 	for (unsigned i = 0; at < sizeof(big); i++) {
 		size_t n = chunks[i % 7];
@@ -203,7 +204,8 @@ static void test_mmap(void)
 	CHECK_EQ(s[0], 'z');
 	CHECK_EQ(munmap(s, 20480), 0);
 	fd = open("r", O_RDONLY | O_CREAT, 0644);
-	CHECK_EQ(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED && errno == EACCES, 1);
+	CHECK_EQ(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED && errno == EACCES,
+		 1);
 	close(fd);
 	CHECK_EQ(unlink("r"), 0);
 }
@@ -211,7 +213,7 @@ static void test_mmap(void)
 static void test_vectors(void)
 {
 	char a[10] = "0123456789", b[5] = "abcde";
-	struct iovec v[3] = { { a, 10 }, { NULL, 0 }, { b, 5 } };
+	struct iovec v[3] = {{a, 10}, {NULL, 0}, {b, 5}};
 	int fd = open("f", O_RDWR | O_CREAT, 0644);
 	CHECK_EQ(writev(fd, v, 3), 15);
 	CHECK_EQ(pwritev(fd, v, 1, 20), 10);
@@ -233,7 +235,7 @@ static void test_vectors(void)
 	CHECK_EQ(readv(fd, v, 0), 0);
 	struct iovec many[100];
 	for (int i = 0; i < 100; i++)
-		many[i] = (struct iovec){ big + i * 100, 50 };
+		many[i] = (struct iovec){big + i * 100, 50};
 	fill(big, 10000, 9);
 	CHECK_EQ(pwritev(fd, many, 100, 0), 5000);
 	for (int i = 0; i < 100; i++)
@@ -305,7 +307,7 @@ static void test_limits(void)
 {
 	pid_t pid = fork();
 	if (!pid) {
-		struct rlimit rl = { 10000, 10000 };
+		struct rlimit rl = {10000, 10000};
 		signal(SIGXFSZ, SIG_IGN);
 		CHECK_EQ(setrlimit(RLIMIT_FSIZE, &rl), 0);
 		int fd = open("f", O_RDWR | O_CREAT, 0644);
@@ -336,7 +338,7 @@ static void test_exec_busy(void)
 	while ((n = read(fd, back, sizeof(back))) > 0)
 		CHECK_EQ(write(out, back, (size_t)n), n);
 	close(fd);
-	char *args[] = { "./prog", "child", NULL };
+	char *args[] = {"./prog", "child", NULL};
 	pid_t p = fork();
 	if (!p) {
 		execv("./prog", args); // still open for writing
@@ -387,7 +389,8 @@ static void test_memfd(void)
 	CHECK_EQ(pwrite(fd, "x", 1, 3), 1);
 	CHECK_EQ(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
 	CHECK_ERR(pwrite(fd, "x", 1, 3), EPERM);
-	CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED && errno == EPERM);
+	CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED &&
+	      errno == EPERM);
 	CHECK_EQ(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL), 0);
 	CHECK_ERR(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EPERM);
 	close(fd);

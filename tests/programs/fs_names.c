@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Names: making, linking, renaming, removing, walking, rights. Must pass on Linux too (as root, on tmpfs).
+// Names: making, linking, renaming, removing, walking, rights. Must pass on Linux too (as root, on
+// tmpfs).
 #include "tests/programs/fs_check.h"
 
 static void test_create(void)
@@ -179,7 +180,9 @@ static void test_links(void)
 	CHECK_EQ(symlink(target, "long"), 0);
 	CHECK_EQ(access("long/new", F_OK), 0);
 	CHECK_EQ(access("long/../long/new", F_OK), 0);
-	const char *all[] = { "long", "loop1", "loop2", "hard_to_link", "hard_to_file", "dir", "dangling", "sub/new", "s", "g" };
+	const char *all[] = {
+		"long",	   "loop1", "loop2", "hard_to_link", "hard_to_file", "dir", "dangling",
+		"sub/new", "s",	    "g"};
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
 		CHECK_EQ(unlink(all[i]), 0);
 	CHECK_EQ(rmdir("sub"), 0);
@@ -296,10 +299,12 @@ static void test_at(void)
 	}
 }
 
-struct how { uint64_t flags, mode, resolve; };
+struct how {
+	uint64_t flags, mode, resolve;
+};
 static int openat2(int d, const char *name, uint64_t flags, uint64_t mode, uint64_t resolve)
 {
-	struct how h = { flags, mode, resolve };
+	struct how h = {flags, mode, resolve};
 	return (int)syscall(SYS_openat2, d, name, &h, sizeof(h));
 }
 
@@ -332,7 +337,7 @@ static void test_openat2(void)
 	CHECK_ERR(openat2(r, "f", 1ull << 40, 0, 0), EINVAL);
 	CHECK_ERR(openat2(r, "f", O_RDONLY, 0, 0x1000), EINVAL);
 	close(r);
-	const char *all[] = { "r/abs", "r/up", "r/rel", "r/f", "f" };
+	const char *all[] = {"r/abs", "r/up", "r/rel", "r/f", "f"};
 	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
 		CHECK_EQ(unlink(all[i]), 0);
 	CHECK_EQ(rmdir("r/sub"), 0);
@@ -355,7 +360,7 @@ static void rights_child(void)
 	CHECK_EQ(access("public", R_OK), 0);
 	CHECK_ERR(access("public", X_OK), EACCES);
 	CHECK_ERR(truncate("public", 0), EACCES);
-	struct timeval tv[2] = { { 1, 0 }, { 1, 0 } };
+	struct timeval tv[2] = {{1, 0}, {1, 0}};
 	CHECK_ERR(utimes("public", tv), EPERM);
 	CHECK_ERR(utimes("public", NULL), EACCES);
 	CHECK_EQ(chdir("sticky"), 0);
@@ -460,7 +465,7 @@ static void test_nodes(void)
 static void test_times(void)
 {
 	struct stat st;
-	struct timespec ts[2] = { { 1000, 5 }, { 2000000000, 999999999 } };
+	struct timespec ts[2] = {{1000, 5}, {2000000000, 999999999}};
 	fs_put("f", "x");
 	CHECK_EQ(utimensat(AT_FDCWD, "f", ts, 0), 0);
 	CHECK_EQ(stat("f", &st), 0);
@@ -476,7 +481,7 @@ static void test_times(void)
 	CHECK(st.st_mtim.tv_sec != 2000000000);
 	ts[0].tv_nsec = 1000000000;
 	CHECK_ERR(utimensat(AT_FDCWD, "f", ts, 0), EINVAL);
-	struct utimbuf ub = { 7, 8 };
+	struct utimbuf ub = {7, 8};
 	CHECK_EQ(utime("f", &ub), 0);
 	CHECK_EQ(stat("f", &st), 0);
 	CHECK_EQ(st.st_mtim.tv_sec, 8);
@@ -487,7 +492,7 @@ static void test_times(void)
 	CHECK(st.st_ctim.tv_sec > before.tv_sec || st.st_ctim.tv_nsec > before.tv_nsec);
 	CHECK_EQ(st.st_mtim.tv_sec, 8);
 	CHECK_EQ(symlink("f", "l"), 0);
-	ts[0] = ts[1] = (struct timespec){ 55, 0 };
+	ts[0] = ts[1] = (struct timespec){55, 0};
 	CHECK_EQ(utimensat(AT_FDCWD, "l", ts, AT_SYMLINK_NOFOLLOW), 0);
 	CHECK_EQ(lstat("l", &st), 0);
 	CHECK_EQ(st.st_mtim.tv_sec, 55);
@@ -551,7 +556,8 @@ static void test_mounts(void)
 	fd = open("m", O_RDONLY | O_DIRECTORY);
 	CHECK_EQ(umount2("m", MNT_DETACH), 0);
 	CHECK_EQ(access("m/under", F_OK), 0);
-	CHECK_EQ(faccessat(fd, "f", F_OK, 0), 0); // the detached tree is still there for who has it open
+	CHECK_EQ(faccessat(fd, "f", F_OK, 0),
+		 0); // the detached tree is still there for who has it open
 	close(fd);
 	CHECK_ERR(mount("none", "m", "no_such_fs", 0, NULL), ENODEV);
 	CHECK_EQ(unlink("m/under"), 0);

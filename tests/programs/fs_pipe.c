@@ -14,7 +14,7 @@ static void on_sigpipe(int sig)
 
 static int ready(int fd, short events)
 {
-	struct pollfd p = { .fd = fd, .events = events };
+	struct pollfd p = {.fd = fd, .events = events};
 	return poll(&p, 1, 0) > 0 ? p.revents : 0;
 }
 
@@ -119,7 +119,8 @@ static void test_atomic(void)
 	size_t have = 0;
 	int records = 0, torn = 0;
 	for (;;) {
-		ssize_t n = read(p[0], back + have, sizeof(back) - have > 5000 ? 5000 : sizeof(back) - have);
+		ssize_t n = read(p[0], back + have,
+				 sizeof(back) - have > 5000 ? 5000 : sizeof(back) - have);
 		if (n <= 0)
 			break;
 		have += (size_t)n;
@@ -215,10 +216,10 @@ static void on_alarm(int sig)
 static void test_interrupted(void)
 {
 	int p[2];
-	struct sigaction sa = { .sa_handler = on_alarm };
+	struct sigaction sa = {.sa_handler = on_alarm};
 	CHECK_EQ(pipe(p), 0);
 	sigaction(SIGALRM, &sa, NULL);
-	struct itimerval it = { .it_value = { 0, 50000 } };
+	struct itimerval it = {.it_value = {0, 50000}};
 	setitimer(ITIMER_REAL, &it, NULL);
 	CHECK_ERR(read(p[0], back, 1), EINTR);
 	CHECK_EQ(fcntl(p[1], F_SETPIPE_SZ, 4096), 4096);
@@ -303,7 +304,7 @@ static void test_splice(void)
 	CHECK_ERR(splice(p[0], NULL, out, NULL, 10, SPLICE_F_NONBLOCK), EAGAIN);
 	CHECK_ERR(splice(fd, NULL, out, NULL, 10, 0), EINVAL);
 	CHECK_ERR(splice(p[0], &off, out, NULL, 10, 0), ESPIPE);
-	struct iovec v = { big, 3000 };
+	struct iovec v = {big, 3000};
 	CHECK_EQ(vmsplice(p[1], &v, 1, 0), 3000);
 	CHECK_EQ(read(p[0], back, 10000), 3000);
 	CHECK(!memcmp(back, big, 3000));

@@ -32,7 +32,7 @@ static int in_child(void (*fn)(void))
 
 static void caps(unsigned long long *effective, unsigned long long *permitted)
 {
-	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
 	struct __user_cap_data_struct d[2];
 	CHECK_EQ(syscall(SYS_capget, &h, d), 0);
 	*effective = d[0].effective | (unsigned long long)d[1].effective << 32;
@@ -43,7 +43,7 @@ static void drop_root(void)
 {
 	uid_t r, e, s;
 	unsigned long long eff, perm;
-	CHECK_EQ(setgroups(3, (gid_t[]){ 30, 10, 20 }), 0);
+	CHECK_EQ(setgroups(3, (gid_t[]){30, 10, 20}), 0);
 	gid_t g[8];
 	CHECK_EQ(getgroups(8, g), 3);
 	CHECK_ERR(getgroups(1, g), EINVAL);
@@ -64,7 +64,7 @@ static void drop_root(void)
 	CHECK_EQ(setfsuid(1002), 1002);
 	CHECK_ERR(kill(getppid(), 0), EPERM);
 	CHECK_ERR(setpriority(PRIO_PROCESS, 0, -5), EACCES);
-	CHECK_ERR(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 1024, 1000000 }), EPERM);
+	CHECK_ERR(setrlimit(RLIMIT_NOFILE, &(struct rlimit){1024, 1000000}), EPERM);
 }
 
 static void seteuid_round_trip(void)
@@ -86,20 +86,22 @@ static void limits(void)
 {
 	struct rlimit r;
 	CHECK_EQ(getrlimit(RLIMIT_STACK, &r), 0);
-	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 20, 50 }), 0);
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &(struct rlimit){20, 50}), 0);
 	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &r), 0);
 	CHECK(r.rlim_cur == 20 && r.rlim_max == 50);
-	CHECK_ERR(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 60, 50 }), EINVAL);
+	CHECK_ERR(setrlimit(RLIMIT_NOFILE, &(struct rlimit){60, 50}), EINVAL);
 	CHECK_ERR(getrlimit(99, &r), EINVAL);
 	CHECK_ERR(dup2(0, 20), EBADF);
 	CHECK_EQ(prlimit(getppid(), RLIMIT_CORE, NULL, &r), 0);
 	// as a user: no more processes than allowed
-	CHECK_EQ(setrlimit(RLIMIT_NPROC, &(struct rlimit){ 1, 1 }), 0);
+	CHECK_EQ(setrlimit(RLIMIT_NPROC, &(struct rlimit){1, 1}), 0);
 	CHECK_EQ(setuid(4321), 0);
 	CHECK_ERR(fork(), EAGAIN);
-	CHECK_EQ(setrlimit(RLIMIT_AS, &(struct rlimit){ 64 << 20, 64 << 20 }), 0);
-	CHECK(mmap(NULL, 256 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == ENOMEM);
-	CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &(struct rlimit){ 2, 2 }), 0);
+	CHECK_EQ(setrlimit(RLIMIT_AS, &(struct rlimit){64 << 20, 64 << 20}), 0);
+	CHECK(mmap(NULL, 256 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+		      MAP_FAILED &&
+	      errno == ENOMEM);
+	CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &(struct rlimit){2, 2}), 0);
 	sigset_t set;
 	sigfillset(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -180,17 +182,22 @@ static void memory(void)
 	CHECK((vec[0] & 1) == 1 && (vec[1] & 1) == 0);
 	CHECK_EQ(mprotect(m + page, page, PROT_READ), 0);
 	CHECK_ERR(mprotect(m + 1, page, PROT_READ), EINVAL);
-	CHECK(mmap(m, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED && errno == EEXIST);
+	CHECK(mmap(m, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
+		      MAP_FAILED &&
+	      errno == EEXIST);
 	CHECK_EQ(munmap(m + page, page), 0);
 	CHECK_ERR(mprotect(m, 4 * page, PROT_READ), ENOMEM);
 	CHECK_ERR(msync(m, 4 * page, MS_SYNC), ENOMEM);
 	CHECK_ERR(mincore(m, 4 * page, vec), ENOMEM);
 	CHECK_ERR(munmap(m + 1, page), EINVAL);
 	CHECK_ERR(munmap(m, 0), EINVAL);
-	CHECK(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EINVAL);
+	CHECK(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
+	      errno == EINVAL);
 	CHECK(mmap(NULL, page, PROT_READ, MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EINVAL);
 	CHECK(mmap(NULL, page, PROT_READ, MAP_PRIVATE, 99, 0) == MAP_FAILED && errno == EBADF);
-	CHECK(mmap(NULL, 1ul << 48, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED && errno == ENOMEM);
+	CHECK(mmap(NULL, 1ul << 48, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		   0) == MAP_FAILED &&
+	      errno == ENOMEM);
 	char *r = mremap(m, page, 8 * page, MREMAP_MAYMOVE);
 	CHECK(r != MAP_FAILED && r[0] == 1);
 	CHECK_EQ(madvise(r, 8 * page, MADV_DONTNEED), 0);
@@ -205,7 +212,8 @@ static void memory(void)
 	CHECK(syscall(SYS_membarrier, 0, 0, 0) > 0);
 	CHECK_EQ(syscall(SYS_membarrier, 16, 0, 0), 0);
 	CHECK_EQ(syscall(SYS_membarrier, 8, 0, 0), 0);
-	char *reserve = mmap(NULL, 1ul << 36, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *reserve = mmap(NULL, 1ul << 36, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	CHECK(reserve != MAP_FAILED);
 	CHECK_EQ(munmap(reserve, 1ul << 36), 0);
 	int fd = open("/tmp/memory_file", O_RDWR | O_CREAT | O_TRUNC, 0600);

@@ -15,7 +15,10 @@
 static volatile int count, last_sig, last_code, last_value, order[16], norder;
 static volatile pid_t last_pid;
 
-static void on_signal(int sig) { count++, last_sig = sig; }
+static void on_signal(int sig)
+{
+	count++, last_sig = sig;
+}
 static void on_info(int sig, siginfo_t *si, void *uc)
 {
 	(void)uc;
@@ -30,12 +33,12 @@ static void on_info(int sig, siginfo_t *si, void *uc)
 
 static void install(int sig, void (*h)(int), int flags)
 {
-	struct sigaction sa = { .sa_handler = h, .sa_flags = flags };
+	struct sigaction sa = {.sa_handler = h, .sa_flags = flags};
 	CHECK_EQ(sigaction(sig, &sa, NULL), 0);
 }
 static void install_info(int sig, int flags)
 {
-	struct sigaction sa = { .sa_sigaction = on_info, .sa_flags = SA_SIGINFO | flags };
+	struct sigaction sa = {.sa_sigaction = on_info, .sa_flags = SA_SIGINFO | flags};
 	CHECK_EQ(sigaction(sig, &sa, NULL), 0);
 }
 
@@ -57,7 +60,7 @@ static void test_simple(void)
 	CHECK_ERR(kill(getpid(), 65), EINVAL);
 	CHECK_ERR(kill(999999, 0), ESRCH);
 	struct sigaction sa;
-	CHECK_ERR(sigaction(SIGKILL, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL), EINVAL);
+	CHECK_ERR(sigaction(SIGKILL, &(struct sigaction){.sa_handler = SIG_IGN}, NULL), EINVAL);
 	CHECK_EQ(sigaction(SIGKILL, NULL, &sa), 0);
 	// RESETHAND
 	install(SIGUSR2, on_signal, SA_RESETHAND);
@@ -77,14 +80,15 @@ static void test_mask_and_queue(void)
 	install_info(SIGUSR1, 0);
 	count = norder = 0;
 	for (int i = 0; i < 5; i++)
-		CHECK_EQ(sigqueue(getpid(), SIGRTMIN, (union sigval){ .sival_int = i + 100 }), 0);
+		CHECK_EQ(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = i + 100}), 0);
 	kill(getpid(), SIGUSR1);
 	kill(getpid(), SIGUSR1);
 	CHECK_EQ(count, 0);
 	sigpending(&pending);
 	CHECK(sigismember(&pending, SIGRTMIN) && sigismember(&pending, SIGUSR1));
 	siginfo_t si;
-	CHECK_EQ(sigtimedwait(&(sigset_t){ { 1ul << (SIGRTMIN - 1) } }, &si, &(struct timespec){}), SIGRTMIN);
+	CHECK_EQ(sigtimedwait(&(sigset_t){{1ul << (SIGRTMIN - 1)}}, &si, &(struct timespec){}),
+		 SIGRTMIN);
 	CHECK_EQ(si.si_value.sival_int, 100);
 	CHECK_EQ(si.si_code, SI_QUEUE);
 	sigprocmask(SIG_SETMASK, &old, NULL);
@@ -96,7 +100,7 @@ static void test_mask_and_queue(void)
 			expect++;
 		}
 	CHECK_EQ(expect, 105);
-	CHECK_ERR(sigtimedwait(&set, &si, &(struct timespec){ 0, 1000000 }), EAGAIN);
+	CHECK_ERR(sigtimedwait(&set, &si, &(struct timespec){0, 1000000}), EAGAIN);
 	// what becomes ignored is no longer pending
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	kill(getpid(), SIGUSR1);
@@ -126,22 +130,22 @@ static void alt_handler(int sig, siginfo_t *si, void *ucp)
 	stack_t ss;
 	sigaltstack(NULL, &ss);
 	CHECK(ss.ss_flags & SS_ONSTACK);
-	CHECK_ERR(sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL), EPERM);
+	CHECK_ERR(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL), EPERM);
 	CHECK(uc->uc_stack.ss_sp == altstack);
 }
 static void test_altstack(void)
 {
-	stack_t ss = { .ss_sp = altstack, .ss_size = sizeof(altstack) }, old;
+	stack_t ss = {.ss_sp = altstack, .ss_size = sizeof(altstack)}, old;
 	CHECK_EQ(sigaltstack(&ss, &old), 0);
 	CHECK(old.ss_flags & SS_DISABLE);
-	CHECK_ERR(sigaltstack(&(stack_t){ .ss_sp = altstack, .ss_size = 100 }, NULL), ENOMEM);
-	struct sigaction sa = { .sa_sigaction = alt_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	CHECK_ERR(sigaltstack(&(stack_t){.ss_sp = altstack, .ss_size = 100}, NULL), ENOMEM);
+	struct sigaction sa = {.sa_sigaction = alt_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	sigaction(SIGUSR1, &sa, NULL);
 	raise(SIGUSR1);
 	CHECK_EQ(on_alt, 1);
 	sigaltstack(NULL, &old);
 	CHECK(!(old.ss_flags & SS_ONSTACK) && old.ss_sp == altstack);
-	sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
+	sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
 }
 
 static sigjmp_buf jump;
@@ -157,7 +161,7 @@ static void fault_handler(int sig, siginfo_t *si, void *uc)
 }
 static void test_faults(void)
 {
-	struct sigaction sa = { .sa_sigaction = fault_handler, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = fault_handler, .sa_flags = SA_SIGINFO};
 	sigaction(SIGSEGV, &sa, NULL);
 	sigaction(SIGFPE, &sa, NULL);
 	sigaction(SIGILL, &sa, NULL);
@@ -233,9 +237,9 @@ static void test_restart(void)
 	waitpid(pid, NULL, 0);
 	// nanosleep says what is left
 	install(SIGALRM, on_signal, SA_RESTART);
-	setitimer(ITIMER_REAL, &(struct itimerval){ .it_value = { 0, 30000 } }, NULL);
+	setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {0, 30000}}, NULL);
 	struct timespec rem;
-	CHECK_ERR(nanosleep(&(struct timespec){ 5, 0 }, &rem), EINTR);
+	CHECK_ERR(nanosleep(&(struct timespec){5, 0}, &rem), EINTR);
 	CHECK(rem.tv_sec == 4 && rem.tv_nsec > 500000000);
 	close(fds[0]);
 	close(fds[1]);
@@ -250,12 +254,13 @@ static void test_suspend(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	install(SIGALRM, on_signal, 0);
 	count = 0;
-	setitimer(ITIMER_REAL, &(struct itimerval){ .it_value = { 0, 20000 } }, NULL);
+	setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {0, 20000}}, NULL);
 	CHECK_ERR(sigsuspend(&none), EINTR);
 	CHECK_EQ(count, 1);
 	sigprocmask(SIG_SETMASK, NULL, &none);
 	CHECK(sigismember(&none, SIGALRM)); // the mask is back
-	setitimer(ITIMER_REAL, &(struct itimerval){ .it_value = { 0, 10000 }, .it_interval = { 0, 10000 } }, NULL);
+	setitimer(ITIMER_REAL,
+		  &(struct itimerval){.it_value = {0, 10000}, .it_interval = {0, 10000}}, NULL);
 	siginfo_t si;
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(sigwaitinfo(&set, &si), SIGALRM);
@@ -278,10 +283,11 @@ static void test_registers(void)
 	install(SIGUSR1, clobber, 0);
 	count = 0;
 	long pid = getpid(), tid = pid, r12 = 0, xmm = 0, ret;
-	__asm__ volatile("movq $0x1234567, %%r12\n movq %%r12, %%xmm5\n syscall\n movq %%r12, %1\n movq %%xmm5, %2"
-			 : "=a"(ret), "=r"(r12), "=r"(xmm)
-			 : "0"((long)SYS_tgkill), "D"(pid), "S"(tid), "d"((long)SIGUSR1)
-			 : "r12", "xmm5", "rcx", "r11", "memory");
+	__asm__ volatile(
+		"movq $0x1234567, %%r12\n movq %%r12, %%xmm5\n syscall\n movq %%r12, %1\n movq %%xmm5, %2"
+		: "=a"(ret), "=r"(r12), "=r"(xmm)
+		: "0"((long)SYS_tgkill), "D"(pid), "S"(tid), "d"((long)SIGUSR1)
+		: "r12", "xmm5", "rcx", "r11", "memory");
 	CHECK_EQ(ret, 0);
 	CHECK_EQ(r12, 0x1234567);
 	CHECK_EQ(xmm, 0x1234567);
@@ -292,7 +298,10 @@ static void test_registers(void)
 static void test_default_actions(void)
 {
 	int status;
-	struct { int sig, how; } t[] = { { SIGTERM, 1 }, { SIGKILL, 1 }, { SIGSEGV, 1 }, { SIGCHLD, 0 }, { SIGURG, 0 }, { SIGRTMIN + 3, 1 } };
+	struct {
+		int sig, how;
+	} t[] = {{SIGTERM, 1}, {SIGKILL, 1}, {SIGSEGV, 1},
+		 {SIGCHLD, 0}, {SIGURG, 0},  {SIGRTMIN + 3, 1}};
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		pid_t pid = fork();
 		if (!pid) {
@@ -309,10 +318,10 @@ static void test_default_actions(void)
 	// a handler on an impossible stack ends in SIGSEGV
 	pid_t pid = fork();
 	if (!pid) {
-		struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
+		struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
 		sigaction(SIGUSR1, &sa, NULL);
 		void *bad = mmap(NULL, 65536, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		sigaltstack(&(stack_t){ .ss_sp = bad, .ss_size = 65536 }, NULL);
+		sigaltstack(&(stack_t){.ss_sp = bad, .ss_size = 65536}, NULL);
 		raise(SIGUSR1);
 		_exit(0);
 	}

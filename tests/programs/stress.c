@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Everything at once: fork, exec, mmap, signals, pipes, threads, futexes, files, in random order from several processes. Arguments: seconds
-// (default 3), workers (default 8), seed. Each operation checks its own result. Prints how often each ran; exit status 1 at a failure.
+// Everything at once: fork, exec, mmap, signals, pipes, threads, futexes, files, in random order
+// from several processes. Arguments: seconds (default 3), workers (default 8), seed. Each operation
+// checks its own result. Prints how often each ran; exit status 1 at a failure.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -30,13 +31,14 @@ static uint32_t rnd(uint32_t n)
 	return (uint32_t)(state >> 20) % n;
 }
 
-#define CHECK(x) \
-	do { \
-		if (!(x)) { \
-			printf("FAILED worker %d %s:%d: %s (errno %d, %s)\n", worker, __func__, __LINE__, #x, errno, strerror(errno)); \
-			fflush(stdout); \
-			_exit(1); \
-		} \
+#define CHECK(x)                                                                                \
+	do {                                                                                    \
+		if (!(x)) {                                                                     \
+			printf("FAILED worker %d %s:%d: %s (errno %d, %s)\n", worker, __func__, \
+			       __LINE__, #x, errno, strerror(errno));                           \
+			fflush(stdout);                                                         \
+			_exit(1);                                                               \
+		}                                                                               \
 	} while (0)
 
 static void wait_for(pid_t p, int status)
@@ -52,7 +54,8 @@ static void wait_for(pid_t p, int status)
 
 static void do_fork(void)
 {
-	unsigned char *p = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *p =
+		mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(p != MAP_FAILED);
 	unsigned char v = (unsigned char)rnd(256);
 	memset(p, v, 65536);
@@ -85,7 +88,8 @@ static void do_exec(void)
 static void do_mmap(void)
 {
 	size_t pages = 1 + rnd(600);
-	unsigned char *p = mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *p = mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(p != MAP_FAILED);
 	for (size_t i = 0; i < pages; i++)
 		CHECK(p[i * 4096] == 0);
@@ -110,7 +114,7 @@ static void on_signal(int s)
 }
 static void do_signals(void)
 {
-	struct sigaction a = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 	CHECK(sigaction(SIGUSR1, &a, NULL) == 0);
 	caught = 0;
 	pid_t me = getpid(), kid = fork();
@@ -265,8 +269,14 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } ops[] = {
-	{ "fork", do_fork }, { "exec", do_exec }, { "mmap", do_mmap }, { "signals", do_signals }, { "pipe", do_pipe },
-	{ "threads", do_threads }, { "exit_with_threads", do_exit_with_threads }, { "files", do_files },
+	{"fork", do_fork},
+	{"exec", do_exec},
+	{"mmap", do_mmap},
+	{"signals", do_signals},
+	{"pipe", do_pipe},
+	{"threads", do_threads},
+	{"exit_with_threads", do_exit_with_threads},
+	{"files", do_files},
 };
 enum { NOPS = sizeof ops / sizeof *ops };
 
@@ -277,7 +287,8 @@ int main(int argc, char **argv)
 	int seconds = argc > 1 ? atoi(argv[1]) : 3, workers = argc > 2 ? atoi(argv[2]) : 8;
 	uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 0) : (uint64_t)time(NULL);
 	self = "/proc/self/exe";
-	unsigned *counts = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned *counts =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct timespec t0, t;
 	clock_gettime(CLOCK_MONOTONIC, &t0);
 	printf("stress: %d s, %d workers, seed %llu\n", seconds, workers, (unsigned long long)seed);

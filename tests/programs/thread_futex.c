@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Threads and futexes: creation and end, mutexes, conditions, timeouts, requeue, robust locks, shared memory.
+// Threads and futexes: creation and end, mutexes, conditions, timeouts, requeue, robust locks,
+// shared memory.
 #define _GNU_SOURCE
 #include "tests/programs/check.h"
 #include <linux/futex.h>
@@ -11,7 +12,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
-static long futex(unsigned *u, int op, unsigned val, const void *timeout, unsigned *u2, unsigned val3)
+static long futex(unsigned *u, int op, unsigned val, const void *timeout, unsigned *u2,
+		  unsigned val3)
 {
 	return syscall(SYS_futex, u, op, val, timeout, u2, val3);
 }
@@ -78,21 +80,25 @@ static void *waiter(void *arg)
 
 static void test_futex(void)
 {
-	struct timespec ts = { 0, 20000000 }, now;
+	struct timespec ts = {0, 20000000}, now;
 	word = 0;
 	CHECK_ERR(futex(&word, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0), EAGAIN);
 	CHECK_ERR(futex(&word, FUTEX_WAIT_PRIVATE, 0, &ts, NULL, 0), ETIMEDOUT);
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	CHECK_ERR(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, &now, NULL, FUTEX_BITSET_MATCH_ANY), ETIMEDOUT);
+	CHECK_ERR(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, &now, NULL, FUTEX_BITSET_MATCH_ANY),
+		  ETIMEDOUT);
 	clock_gettime(CLOCK_REALTIME, &now);
 	now.tv_nsec += 5000000;
 	if (now.tv_nsec >= 1000000000)
 		now.tv_sec++, now.tv_nsec -= 1000000000;
-	CHECK_ERR(futex(&word, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, 0, &now, NULL, 1), ETIMEDOUT);
+	CHECK_ERR(futex(&word, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, 0, &now, NULL, 1),
+		  ETIMEDOUT);
 	CHECK_ERR(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, 0), EINVAL);
-	CHECK_ERR(futex((unsigned *)((char *)&word + 1), FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0), EINVAL);
+	CHECK_ERR(futex((unsigned *)((char *)&word + 1), FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0),
+		  EINVAL);
 	CHECK_ERR(futex((unsigned *)16, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0), EFAULT);
-	CHECK_ERR(futex(&word, FUTEX_WAIT_PRIVATE, 0, &(struct timespec){ 0, 1000000000 }, NULL, 0), EINVAL);
+	CHECK_ERR(futex(&word, FUTEX_WAIT_PRIVATE, 0, &(struct timespec){0, 1000000000}, NULL, 0),
+		  EINVAL);
 	CHECK_EQ(futex(&word, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0), 0);
 	CHECK_ERR(futex(&word, 77, 10, NULL, NULL, 0), ENOSYS);
 	pthread_t t[4];
@@ -104,7 +110,9 @@ static void test_futex(void)
 	CHECK_EQ(futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)2, &other, 0), 3);
 	CHECK_EQ(futex(&other, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0), 1);
 	// wake_op: other = 7, wake all there; word's waiters if it was 5
-	CHECK_EQ(futex(&other, FUTEX_WAKE_OP_PRIVATE, 10, (void *)10, &word, FUTEX_OP(FUTEX_OP_SET, 7, FUTEX_OP_CMP_EQ, 0)), 2);
+	CHECK_EQ(futex(&other, FUTEX_WAKE_OP_PRIVATE, 10, (void *)10, &word,
+		       FUTEX_OP(FUTEX_OP_SET, 7, FUTEX_OP_CMP_EQ, 0)),
+		 2);
 	CHECK_EQ(word, 7);
 	for (int i = 0; i < 4; i++) {
 		void *r;
@@ -115,7 +123,11 @@ static void test_futex(void)
 
 static void test_shared(void)
 {
-	struct { unsigned w; sem_t a, b; int n; } *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct {
+		unsigned w;
+		sem_t a, b;
+		int n;
+	} *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	sem_init(&s->a, 1, 0);
 	sem_init(&s->b, 1, 0);
 	pid_t p = fork();
@@ -184,7 +196,8 @@ static void test_exit_of_many(void)
 		if (how == 0)
 			CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 5);
 		else
-			CHECK(WIFSIGNALED(status) && WTERMSIG(status) == (how == 1 ? SIGKILL : SIGTERM));
+			CHECK(WIFSIGNALED(status) &&
+			      WTERMSIG(status) == (how == 1 ? SIGKILL : SIGTERM));
 	}
 	// the first thread may go before the others
 	pid_t p = fork();
@@ -206,21 +219,25 @@ void *late_exit(void *arg)
 }
 
 static volatile int handled;
-static void handler(int sig) { (void)sig; handled++; }
+static void handler(int sig)
+{
+	(void)sig;
+	handled++;
+}
 static void test_interrupted_wait(void)
 {
-	struct sigaction sa = { .sa_handler = handler };
+	struct sigaction sa = {.sa_handler = handler};
 	sigaction(SIGALRM, &sa, NULL);
 	word = 0;
 	timer_t id;
-	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
 	CHECK_EQ(timer_create(CLOCK_MONOTONIC, &ev, &id), 0);
-	CHECK_EQ(timer_settime(id, 0, &(struct itimerspec){ .it_value = { 0, 20000000 } }, NULL), 0);
+	CHECK_EQ(timer_settime(id, 0, &(struct itimerspec){.it_value = {0, 20000000}}, NULL), 0);
 	CHECK_ERR(futex(&word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0), EINTR);
 	CHECK_EQ(handled, 1);
 	sa.sa_flags = SA_RESTART;
 	sigaction(SIGALRM, &sa, NULL);
-	CHECK_EQ(timer_settime(id, 0, &(struct itimerspec){ .it_value = { 0, 10000000 } }, NULL), 0);
+	CHECK_EQ(timer_settime(id, 0, &(struct itimerspec){.it_value = {0, 10000000}}, NULL), 0);
 	CHECK_EQ(timer_delete(id), 0);
 	CHECK_ERR(timer_delete(id), EINVAL);
 }

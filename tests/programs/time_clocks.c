@@ -14,7 +14,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
-static long long ns(struct timespec t) { return t.tv_sec * 1000000000LL + t.tv_nsec; }
+static long long ns(struct timespec t)
+{
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
 static long long now(clockid_t c)
 {
 	struct timespec t = {};
@@ -59,11 +62,19 @@ static void *vdso_symbol(const char *name)
 
 static void test_clocks(void)
 {
-	clockid_t ids[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE,
-			    CLOCK_BOOTTIME, CLOCK_TAI, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID };
+	clockid_t ids[] = {CLOCK_REALTIME,
+			   CLOCK_MONOTONIC,
+			   CLOCK_MONOTONIC_RAW,
+			   CLOCK_REALTIME_COARSE,
+			   CLOCK_MONOTONIC_COARSE,
+			   CLOCK_BOOTTIME,
+			   CLOCK_TAI,
+			   CLOCK_PROCESS_CPUTIME_ID,
+			   CLOCK_THREAD_CPUTIME_ID};
 	for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
 		long long a = now(ids[i]), b = now_by_call(ids[i]), c = now(ids[i]);
-		if (ids[i] != CLOCK_REALTIME_COARSE && ids[i] != CLOCK_MONOTONIC_COARSE && ids[i] != CLOCK_TAI) {
+		if (ids[i] != CLOCK_REALTIME_COARSE && ids[i] != CLOCK_MONOTONIC_COARSE &&
+		    ids[i] != CLOCK_TAI) {
 			CHECK(a <= b && b <= c);
 			CHECK(c - a < 1000000000);
 		}
@@ -83,10 +94,12 @@ static void test_clocks(void)
 	CHECK(labs(time(NULL) - tv.tv_sec) <= 1);
 	CHECK_ERR(clock_gettime(50, &t), EINVAL);
 	CHECK_ERR(syscall(SYS_clock_gettime, CLOCK_REALTIME, 16), EFAULT);
-	const char *names[] = { "__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time", "__vdso_clock_getres", "__vdso_getcpu" };
+	const char *names[] = {"__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time",
+			       "__vdso_clock_getres", "__vdso_getcpu"};
 	for (unsigned i = 0; i < 5; i++)
 		CHECK(vdso_symbol(names[i]) != NULL);
-	long (*getcpu_fn)(unsigned *, unsigned *, void *) = (long (*)(unsigned *, unsigned *, void *))vdso_symbol("__vdso_getcpu");
+	long (*getcpu_fn)(unsigned *, unsigned *, void *) =
+		(long (*)(unsigned *, unsigned *, void *))vdso_symbol("__vdso_getcpu");
 	unsigned cpu = 99, node = 99;
 	CHECK_EQ(getcpu_fn(&cpu, &node, NULL), 0);
 	CHECK(cpu < 64);
@@ -100,7 +113,7 @@ static void test_clocks(void)
 static void test_sleep(void)
 {
 	long long a = now(CLOCK_MONOTONIC);
-	CHECK_EQ(nanosleep(&(struct timespec){ 0, 20000000 }, NULL), 0);
+	CHECK_EQ(nanosleep(&(struct timespec){0, 20000000}, NULL), 0);
 	long long b = now(CLOCK_MONOTONIC);
 	CHECK(b - a >= 20000000 && b - a < 2000000000);
 	struct timespec t;
@@ -112,8 +125,8 @@ static void test_sleep(void)
 		t.tv_sec++, t.tv_nsec -= 1000000000;
 	CHECK_EQ(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL), 0);
 	CHECK(now(CLOCK_REALTIME) >= ns(t));
-	CHECK_ERR(nanosleep(&(struct timespec){ 0, 1000000000 }, NULL), EINVAL);
-	CHECK_ERR(nanosleep(&(struct timespec){ -1, 0 }, NULL), EINVAL);
+	CHECK_ERR(nanosleep(&(struct timespec){0, 1000000000}, NULL), EINVAL);
+	CHECK_ERR(nanosleep(&(struct timespec){-1, 0}, NULL), EINVAL);
 	CHECK_ERR(syscall(SYS_nanosleep, 16, NULL), EFAULT);
 	CHECK_EQ(clock_nanosleep(99, 0, &(struct timespec){}, NULL), EINVAL);
 }
@@ -137,13 +150,13 @@ static void spin_ms(int ms)
 
 static void test_itimers(void)
 {
-	struct sigaction sa = { .sa_sigaction = on_timer, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = on_timer, .sa_flags = SA_SIGINFO};
 	struct itimerval v;
 	sigaction(SIGALRM, &sa, NULL);
 	sigaction(SIGVTALRM, &sa, NULL);
 	sigaction(SIGPROF, &sa, NULL);
 	fired = 0;
-	CHECK_EQ(setitimer(ITIMER_REAL, &(struct itimerval){ { 0, 5000 }, { 0, 5000 } }, NULL), 0);
+	CHECK_EQ(setitimer(ITIMER_REAL, &(struct itimerval){{0, 5000}, {0, 5000}}, NULL), 0);
 	while (fired < 3)
 		pause();
 	CHECK_EQ(getitimer(ITIMER_REAL, &v), 0);
@@ -152,10 +165,10 @@ static void test_itimers(void)
 	CHECK_EQ(alarm(100), 0);
 	CHECK_EQ(alarm(0), 100);
 	fired = 0;
-	CHECK_EQ(setitimer(ITIMER_PROF, &(struct itimerval){ {}, { 0, 20000 } }, NULL), 0);
+	CHECK_EQ(setitimer(ITIMER_PROF, &(struct itimerval){{}, {0, 20000}}, NULL), 0);
 	spin_ms(200);
 	CHECK_EQ(fired, 1);
-	CHECK_EQ(setitimer(ITIMER_VIRTUAL, &(struct itimerval){ {}, { 0, 10000 } }, NULL), 0);
+	CHECK_EQ(setitimer(ITIMER_VIRTUAL, &(struct itimerval){{}, {0, 10000}}, NULL), 0);
 	long long limit = now(CLOCK_MONOTONIC) + 20000000000LL;
 	while (fired < 2 && now(CLOCK_MONOTONIC) < limit)
 		;
@@ -167,18 +180,19 @@ static void test_itimers(void)
 
 static void test_posix_timers(void)
 {
-	struct sigaction sa = { .sa_sigaction = on_timer, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = on_timer, .sa_flags = SA_SIGINFO};
 	sigset_t set;
 	timer_t id;
 	struct itimerspec v;
 	sigaction(SIGRTMIN, &sa, NULL);
-	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value.sival_int = 77 };
+	struct sigevent ev = {
+		.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value.sival_int = 77};
 	CHECK_EQ(timer_create(CLOCK_MONOTONIC, &ev, &id), 0);
 	fired = overruns = 0;
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	CHECK_EQ(timer_settime(id, 0, &(struct itimerspec){ { 0, 2000000 }, { 0, 2000000 } }, NULL), 0);
+	CHECK_EQ(timer_settime(id, 0, &(struct itimerspec){{0, 2000000}, {0, 2000000}}, NULL), 0);
 	usleep(50000);
 	siginfo_t si;
 	CHECK_EQ(sigwaitinfo(&set, &si), SIGRTMIN);
@@ -190,7 +204,7 @@ static void test_posix_timers(void)
 	CHECK_EQ(timer_gettime(id, &v), 0);
 	CHECK_EQ(v.it_interval.tv_nsec, 2000000);
 	CHECK_EQ(timer_delete(id), 0);
-	CHECK_ERR(sigtimedwait(&set, &si, &(struct timespec){ 0, 5000000 }), EAGAIN);
+	CHECK_ERR(sigtimedwait(&set, &si, &(struct timespec){0, 5000000}), EAGAIN);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	CHECK_ERR(timer_gettime(id, &v), EINVAL);
 	ev.sigev_signo = 99;
@@ -204,14 +218,17 @@ static void test_cpu_limit(void)
 	struct tms tms;
 	pid_t p = fork();
 	if (!p) {
-		setrlimit(RLIMIT_CPU, &(struct rlimit){ 1, 3 });
+		setrlimit(RLIMIT_CPU, &(struct rlimit){1, 3});
 		for (;;)
 			;
 	}
 	CHECK_EQ(wait4(p, &status, 0, &ru), p);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU);
-	CHECK(ru.ru_utime.tv_sec * 1000000LL + ru.ru_utime.tv_usec + ru.ru_stime.tv_sec * 1000000LL + ru.ru_stime.tv_usec >= 900000);
-	CHECK(getrusage(RUSAGE_CHILDREN, &ru) == 0 && ru.ru_utime.tv_sec + ru.ru_stime.tv_sec + 1 >= 1);
+	CHECK(ru.ru_utime.tv_sec * 1000000LL + ru.ru_utime.tv_usec +
+		      ru.ru_stime.tv_sec * 1000000LL + ru.ru_stime.tv_usec >=
+	      900000);
+	CHECK(getrusage(RUSAGE_CHILDREN, &ru) == 0 &&
+	      ru.ru_utime.tv_sec + ru.ru_stime.tv_sec + 1 >= 1);
 	CHECK(times(&tms) != -1);
 	CHECK(tms.tms_cutime + tms.tms_cstime >= 90);
 }

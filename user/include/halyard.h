@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
-// Native calls of Halyard for programs: elevation. Header only; works with any libc. Runs in ring 3, and between elevate() and lower() in
-// ring 0 on the program's own stack and memory.
+// Native calls of Halyard for programs: elevation. Header only; works with any libc. Runs in ring
+// 3, and between elevate() and lower() in ring 0 on the program's own stack and memory.
 //
-//	if (halyard_elevate() == 0) {		// 0, or a negative errno: -EPERM when this program was not granted
+//	if (halyard_elevate() == 0) {		// 0, or a negative errno: -EPERM when this program
+// was not granted
 //		... privileged instructions ...
 //		halyard_lower();
 //	}
-//	with_privilege {			// lowers at the end of the block, also by break and return
+//	with_privilege {			// lowers at the end of the block, also by break and
+// return
 //		... only entered when elevation worked ...
 //	}
 //
-// They nest by count, per thread: only the outermost pair enters the kernel. An elevated thread may make system calls, take page
-// faults and signals, be preempted and be killed like any other. A child or a new thread begins lowered.
+// They nest by count, per thread: only the outermost pair enters the kernel. An elevated thread may
+// make system calls, take page faults and signals, be preempted and be killed like any other. A
+// child or a new thread begins lowered.
 #pragma once
 #include "abi/native.h"
 #include <halyard_arch.h> // halyard_call_(number)
@@ -38,9 +41,13 @@ static inline void halyard_lower(void)
 		halyard_call_(HALYARD_NR_LOWER);
 }
 
-static inline unsigned halyard_elevated(void) { return halyard_depth_; }
+static inline unsigned halyard_elevated(void)
+{
+	return halyard_depth_;
+}
 
-// After fork() or in a signal handler that never returns (siglongjmp out of a privileged block): forget what was counted.
+// After fork() or in a signal handler that never returns (siglongjmp out of a privileged block):
+// forget what was counted.
 static inline void halyard_reset(void)
 {
 	halyard_depth_ = 0;
@@ -52,5 +59,7 @@ static inline void halyard_scope_end_(int *entered)
 	if (*entered)
 		halyard_lower();
 }
-#define with_privilege \
-	for (int hp_once_ __attribute__((cleanup(halyard_scope_end_))) = halyard_elevate() == 0, hp_go_ = hp_once_; hp_go_; hp_go_ = 0)
+#define with_privilege                                                                           \
+	for (int hp_once_ __attribute__((cleanup(halyard_scope_end_))) = halyard_elevate() == 0, \
+			  hp_go_ = hp_once_;                                                     \
+	     hp_go_; hp_go_ = 0)

@@ -16,7 +16,8 @@
 static_assert(offsetof(struct thread, work) == THREAD_WORK);
 static_assert(offsetof(struct thread, elevated) == THREAD_ELEVATED);
 static_assert(offsetof(struct thread, may_elevate) == THREAD_MAY_ELEVATE);
-static_assert(offsetof(struct trap_frame, rflags) == FRAME_RFLAGS && sizeof(struct trap_frame) == FRAME_SIZE);
+static_assert(offsetof(struct trap_frame, rflags) == FRAME_RFLAGS &&
+	      sizeof(struct trap_frame) == FRAME_SIZE);
 static_assert(WORK_TRACE_ENTRY == WORK_TRACE_ENTRY_BIT);
 static_assert(NR_HALYARD_ELEVATE == HALYARD_NR_ELEVATE && NR_HALYARD_LOWER == HALYARD_NR_LOWER);
 
@@ -33,7 +34,8 @@ DEFINE_PERCPU(u64, cpu_elevations_refused);
 DEFINE_PERCPU(u32, preempt_count) = PREEMPT_NO_RESCHED;
 u64 percpu_offset[CPU_MAX];
 
-// Interrupt stacks of one CPU, each IST_STACK_SIZE; the top word of each holds the CPU's per-CPU offset (entry.S).
+// Interrupt stacks of one CPU, each IST_STACK_SIZE; the top word of each holds the CPU's per-CPU
+// offset (entry.S).
 enum ist { IST_COMMON = 1, IST_NMI, IST_DEBUG, IST_MCE, IST_DF, IST_COUNT = 5 };
 
 struct __packed tss {
@@ -67,9 +69,14 @@ static void idt_build(void)
 {
 	for (u32 v = 0; v < 256; v++) {
 		u64 at = (u64)trap_stubs + v * 16;
-		u8 ist = v == 1 ? IST_DEBUG : v == 2 ? IST_NMI : v == 8 ? IST_DF : v == 18 ? IST_MCE : IST_COMMON;
+		u8 ist = v == 1	   ? IST_DEBUG
+			 : v == 2  ? IST_NMI
+			 : v == 8  ? IST_DF
+			 : v == 18 ? IST_MCE
+				   : IST_COMMON;
 		u8 dpl = v == 3 || v == 4 ? 3 : 0;
-		idt[v] = (struct gate){ (u16)at, KERNEL_CS, ist, (u8)(0x8e | dpl << 5), (u16)(at >> 16), (u32)(at >> 32), 0 };
+		idt[v] = (struct gate){(u16)at,		KERNEL_CS,	 ist, (u8)(0x8e | dpl << 5),
+				       (u16)(at >> 16), (u32)(at >> 32), 0};
 	}
 }
 
@@ -85,14 +92,18 @@ void cpu_tables_load(u32 cpu, void *stacks)
 {
 	struct cpu_tables *t = percpu_ptr(cpu_tables, cpu);
 	u64 tss = (u64)&t->tss;
-	struct __packed { u16 limit; u64 base; } ptr;
+	struct __packed {
+		u16 limit;
+		u64 base;
+	} ptr;
 
 	t->gdt[KERNEL_CS / 8] = 0x00af9b000000ffff;
 	t->gdt[KERNEL_DS / 8] = 0x00cf93000000ffff;
 	t->gdt[3] = 0;
 	t->gdt[USER_DS / 8] = 0x00cff3000000ffff;
 	t->gdt[USER_CS / 8] = 0x00affb000000ffff;
-	t->gdt[TSS_SELECTOR / 8] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
+	t->gdt[TSS_SELECTOR / 8] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 |
+				   0x89ull << 40 | (tss >> 24 & 0xff) << 56;
 	t->gdt[TSS_SELECTOR / 8 + 1] = tss >> 32;
 	t->tss.iomap = sizeof(struct tss);
 	for (u32 i = 0; i < IST_COUNT; i++) {
@@ -103,11 +114,16 @@ void cpu_tables_load(u32 cpu, void *stacks)
 	ptr.limit = sizeof(t->gdt) - 1;
 	ptr.base = (u64)t->gdt;
 	__asm__ volatile("lgdt %0" ::"m"(ptr));
-	__asm__ volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:" ::"i"(KERNEL_CS) : "rax", "memory");
-	__asm__ volatile("movl %0, %%ds; movl %0, %%es; movl %0, %%ss; movl %1, %%fs; movl %1, %%gs" ::"r"(KERNEL_DS), "r"(0));
+	__asm__ volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:" ::"i"(KERNEL_CS)
+			 : "rax", "memory");
+	__asm__ volatile(
+		"movl %0, %%ds; movl %0, %%es; movl %0, %%ss; movl %1, %%fs; movl %1, %%gs" ::"r"(
+			KERNEL_DS),
+		"r"(0));
 	wrmsr(MSR_GS_BASE, percpu_offset[cpu]); // loading the selector cleared it
 	__asm__ volatile("ltr %w0" ::"r"(TSS_SELECTOR));
-	__asm__ volatile("lldt %w0" ::"r"(0)); // a CPU comes out of reset with a table of 64 KiB at address 0
+	__asm__ volatile("lldt %w0" ::"r"(
+		0)); // a CPU comes out of reset with a table of 64 KiB at address 0
 	ptr.limit = sizeof(idt) - 1;
 	ptr.base = (u64)idt;
 	__asm__ volatile("lidt %0" ::"m"(ptr));
@@ -121,10 +137,13 @@ static inline u64 read_cr4(void)
 	__asm__ volatile("movq %%cr4, %0" : "=r"(v));
 	return v;
 }
-static inline void write_cr4(u64 v) { __asm__ volatile("movq %0, %%cr4" ::"r"(v) : "memory"); }
+static inline void write_cr4(u64 v)
+{
+	__asm__ volatile("movq %0, %%cr4" ::"r"(v) : "memory");
+}
 
-constexpr u64 CR4_PGE = 1 << 7, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11, CR4_FSGSBASE = 1 << 16,
-	      CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21;
+constexpr u64 CR4_PGE = 1 << 7, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11,
+	      CR4_FSGSBASE = 1 << 16, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21;
 
 void cpu_controls_init(void)
 {
@@ -157,12 +176,15 @@ void cpu_set_smep(bool on)
 	write_cr4(on ? cr4 | CR4_SMEP : cr4 & ~CR4_SMEP);
 }
 
-static void feature(enum cpu_feature f, bool present) { cpu_features |= (u64)present << f; }
+static void feature(enum cpu_feature f, bool present)
+{
+	cpu_features |= (u64)present << f;
+}
 
 static void features_probe(void)
 {
 	u32 max = cpuid(0, 0).eax, max_ext = cpuid(0x80000000, 0).eax;
-	struct cpuid_regs l1 = cpuid(1, 0), l7 = { 0 }, e1 = { 0 }, e7 = { 0 };
+	struct cpuid_regs l1 = cpuid(1, 0), l7 = {0}, e1 = {0}, e7 = {0};
 
 	if (max >= 7)
 		l7 = cpuid(7, 0);
@@ -192,7 +214,8 @@ static void features_probe(void)
 		feature(CPU_XSAVEOPT, cpuid(0xd, 1).eax & 1);
 	if (cpu_has(CPU_HYPERVISOR)) {
 		struct cpuid_regs h = cpuid(0x40000000, 0);
-		feature(CPU_TCG, h.ebx == 0x54474354 && h.ecx == 0x43544743 && h.edx == 0x47435447); // "TCGTCGTCGTCG"
+		feature(CPU_TCG, h.ebx == 0x54474354 && h.ecx == 0x43544743 &&
+					 h.edx == 0x47435447); // "TCGTCGTCGTCG"
 	}
 }
 
@@ -261,10 +284,10 @@ const char *cpu_model(void)
 
 void cpu_ident(struct cpu_ident *out)
 {
-	struct cpuid_regs r0 = cpuid(0, 0), r1 = cpuid(1, 0), r7 = { 0 }, e1 = cpuid(0x80000001, 0);
+	struct cpuid_regs r0 = cpuid(0, 0), r1 = cpuid(1, 0), r7 = {0}, e1 = cpuid(0x80000001, 0);
 	u32 max_ext = cpuid(0x80000000, 0).eax;
 
-	*out = (struct cpu_ident){ 0 };
+	*out = (struct cpu_ident){0};
 	memcpy(out->vendor, &r0.ebx, 4);
 	memcpy(out->vendor + 4, &r0.edx, 4);
 	memcpy(out->vendor + 8, &r0.ecx, 4);

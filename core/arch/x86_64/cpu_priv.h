@@ -6,16 +6,20 @@
 #include <arch/cpu.h>
 #include <arch/frame.h>
 
-DECLARE_PERCPU(uintptr_t, cpu_kstack_top); // of the running thread: where entries from programs build their frame
-DECLARE_PERCPU(u64, cpu_user_rsp);	    // scratch of the system-call entry
+DECLARE_PERCPU(
+	uintptr_t,
+	cpu_kstack_top); // of the running thread: where entries from programs build their frame
+DECLARE_PERCPU(u64, cpu_user_rsp); // scratch of the system-call entry
 DECLARE_PERCPU(u64, cpu_elevations);
 DECLARE_PERCPU(u64, cpu_elevations_refused);
 
 constexpr u64 RFLAGS_TF = 0x100;
 // What a program may set in its own RFLAGS through frames: CF PF AF ZF SF TF DF OF NT RF? AC ID
-constexpr u64 RFLAGS_USER = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x800 | 0x4000 | 0x40000 | 0x200000;
+constexpr u64 RFLAGS_USER =
+	0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x800 | 0x4000 | 0x40000 | 0x200000;
 
-// Descriptor tables and control registers of this CPU; stacks: 5 interrupt stacks (see cpu.c), from cpu_stacks_alloc().
+// Descriptor tables and control registers of this CPU; stacks: 5 interrupt stacks (see cpu.c), from
+// cpu_stacks_alloc().
 void cpu_tables_load(u32 cpu, void *stacks);
 void *cpu_stacks_alloc(void);
 void cpu_controls_init(void); // CR0, CR4, EFER, SYSCALL MSRs, XCR0
@@ -25,7 +29,9 @@ void fpu_init_cpu(void);
 
 // Entered from entry.S.
 void trap_dispatch(struct trap_frame *f, u64 vector, u64 error, u64 cr2);
-struct cpu_words { u64 rip, cs, rflags, rsp, ss; };
+struct cpu_words {
+	u64 rip, cs, rflags, rsp, ss;
+};
 void trap_paranoid(struct trap_frame *f, u64 vector, u64 error, const struct cpu_words *w);
 void syscall_slow_path(struct trap_frame *f);
 void syscall_exit_slow(struct trap_frame *f);
@@ -37,4 +43,7 @@ void smp_handle_stop(const struct cpu_words *w, u64 rbp);
 extern u64 syscall_count;
 extern const void *const *syscall_table;
 
-static inline bool frame_from_program(const struct trap_frame *f) { return (f->cs & 3) || !(f->rip >> 63); }
+static inline bool frame_from_program(const struct trap_frame *f)
+{
+	return (f->cs & 3) || !(f->rip >> 63);
+}

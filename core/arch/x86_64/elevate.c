@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Elevation of programs: backend, grants, view switches (x86-64). The entry and exit are in entry.S. Privileged.
+// Elevation of programs: backend, grants, view switches (x86-64). The entry and exit are in
+// entry.S. Privileged.
 #include "core/elevate.h"
 #include "base/string.h"
 #include "core/arch/x86_64/asm_offsets.h"
@@ -13,7 +14,10 @@ enum elevate_backend elevate_backend;
 u32 elevate_switches_root; // 1: views. Read by entry.S; immutable after boot
 u32 elevate_rflags = RFLAGS_IOPL1;
 
-const char *elevate_backend_name(void) { return elevate_backend == ELEVATE_VIEWS ? "views" : "flat"; }
+const char *elevate_backend_name(void)
+{
+	return elevate_backend == ELEVATE_VIEWS ? "views" : "flat";
+}
 
 static bool any_grant(void)
 {
@@ -52,7 +56,9 @@ void elevate_init(void)
 		elevate_rflags |= RFLAGS_AC;
 	elevate_init_cpu();
 	log_info("elevate: backend %s (%s)%s", elevate_backend_name(), why,
-		 elevate_backend == ELEVATE_FLAT && any_grant() ? "; SMEP is off for the granted programs' sake" : "");
+		 elevate_backend == ELEVATE_FLAT && any_grant()
+			 ? "; SMEP is off for the granted programs' sake"
+			 : "");
 }
 
 void elevate_init_cpu(void)
@@ -89,15 +95,22 @@ static void activate(enum vm_view view)
 	preempt_disable();
 	t->view = (typeof(t->view))view;
 	vm_space_activate(t->space, view);
-	preempt_enable_no_resched(); // interrupts are off: a pending switch waits for the exit check or the next interrupt
+	preempt_enable_no_resched(); // interrupts are off: a pending switch waits for the exit
+				     // check or the next interrupt
 }
 
-void elevate_activate_view(void) { activate(VIEW_ELEVATED); }
-void lower_activate_view(void) { activate(VIEW_PROGRAM); }
+void elevate_activate_view(void)
+{
+	activate(VIEW_ELEVATED);
+}
+void lower_activate_view(void)
+{
+	activate(VIEW_PROGRAM);
+}
 
 void elevate_counts_read(struct elevate_counts *c)
 {
-	*c = (struct elevate_counts){ 0 };
+	*c = (struct elevate_counts){0};
 	for (u32 cpu = 0; cpu < smp_ncpus; cpu++) {
 		c->elevations += *percpu_ptr(cpu_elevations, cpu);
 		c->refused += *percpu_ptr(cpu_elevations_refused, cpu);

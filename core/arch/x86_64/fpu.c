@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Vector and floating-point state of threads: XSAVE areas, and what programs may put into them (x86-64). Privileged.
-// Format: Intel SDM volume 1, chapter 13 (standard form, as signal frames need it).
+// Vector and floating-point state of threads: XSAVE areas, and what programs may put into them
+// (x86-64). Privileged. Format: Intel SDM volume 1, chapter 13 (standard form, as signal frames
+// need it).
 #include "base/errno.h"
 #include "base/string.h"
 #include "core/arch/x86_64/cpu_priv.h"
@@ -15,7 +16,7 @@ constexpr u64 XCR0_WANTED = 1 | 2 | 4 | 0xe0 | 0x200; // x87, SSE, AVX, AVX-512,
 constexpr u32 XSAVE_LEGACY = 512, XSAVE_HEADER = 64;
 extern u8 copy_uses_avx;
 
-static u64 xcr0;     // immutable after fpu_init()
+static u64 xcr0;      // immutable after fpu_init()
 static u32 area_size; // bytes
 static struct slab_cache area_cache;
 static u8 initial_area[XSAVE_LEGACY + XSAVE_HEADER] __aligned(64);
@@ -56,7 +57,7 @@ void fpu_init(void)
 	use_xsaveopt = cpu_has(CPU_XSAVEOPT);
 	copy_uses_avx = (xcr0 & 4) && !(xcr0 & 0xe0);
 	slab_cache_init(&area_cache, "xsave", (area_size + 63) & ~63u, 64);
-	*(u16 *)(initial_area + 0) = 0x37f;  // FCW
+	*(u16 *)(initial_area + 0) = 0x37f;   // FCW
 	*(u32 *)(initial_area + 24) = 0x1f80; // MXCSR
 	u8 probe[XSAVE_LEGACY] __aligned(16);
 	__asm__ volatile("fxsave64 %0" : "=m"(probe));
@@ -67,9 +68,18 @@ void fpu_init(void)
 		 copy_uses_avx ? ", kernel copies by AVX" : ", kernel copies by SSE");
 }
 
-u32 fpu_state_size(void) { return area_size; }
-u64 fpu_features(void) { return xcr0; }
-void *fpu_state_area(struct thread *t) { return t->arch.fpu; }
+u32 fpu_state_size(void)
+{
+	return area_size;
+}
+u64 fpu_features(void)
+{
+	return xcr0;
+}
+void *fpu_state_area(struct thread *t)
+{
+	return t->arch.fpu;
+}
 
 int arch_thread_alloc(struct thread *t)
 {
@@ -130,9 +140,9 @@ static void sanitize(u8 *area, bool legacy_only)
 	*(u32 *)(area + 24) &= mxcsr_mask;
 }
 
-// Both copies go straight between the thread's area and the program, so nothing may switch threads in between: that would save the
-// registers, in which the copy itself keeps data, over the area. With preemption off a missing page makes them fail; it is brought in, and
-// they begin anew.
+// Both copies go straight between the thread's area and the program, so nothing may switch threads
+// in between: that would save the registers, in which the copy itself keeps data, over the area.
+// With preemption off a missing page makes them fail; it is brought in, and they begin anew.
 constexpr u32 COPY_TRIES = 8;
 
 int fpu_state_store_user(void __user *to)
@@ -166,7 +176,8 @@ int fpu_state_load_user(const void __user *from, u32 len)
 			sanitize(area, len == XSAVE_LEGACY);
 			reload(t);
 		} else {
-			// XSAVEOPT would believe that the area still holds what was not changed in the registers
+			// XSAVEOPT would believe that the area still holds what was not changed in
+			// the registers
 			__asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
 		}
 		preempt_enable();

@@ -20,8 +20,14 @@ u32 smp_ncpus = 1;
 u32 smp_ncpus_found = 1;
 static u32 apic_ids[CPU_MAX]; // immutable after the CPU is up
 
-u32 smp_hw_id(u32 cpu) { return apic_ids[cpu]; }
-void smp_kick(u32 cpu) { lapic_send_ipi(apic_ids[cpu], VECTOR_RESCHEDULE); }
+u32 smp_hw_id(u32 cpu)
+{
+	return apic_ids[cpu];
+}
+void smp_kick(u32 cpu)
+{
+	lapic_send_ipi(apic_ids[cpu], VECTOR_RESCHEDULE);
+}
 
 // ---- calls: one slot a caller; each target has a mask of callers that want it ----
 
@@ -37,7 +43,7 @@ void smp_handle_call(void)
 {
 	u64 from = __atomic_exchange_n(&this_cpu_ptr(calls_wanted)->v, 0, __ATOMIC_ACQ_REL);
 
-	for_each_cpu (cpu, from) {
+	for_each_cpu(cpu, from) {
 		struct call *c = percpu_ptr(call_slot, cpu);
 		c->fn(c->arg);
 		__atomic_fetch_and(&c->pending.v, ~(1ull << this_cpu_id()), __ATOMIC_RELEASE);
@@ -56,9 +62,10 @@ void smp_call(cpumask_t mask, void (*fn)(void *arg), void *arg)
 		c->fn = fn;
 		c->arg = arg;
 		__atomic_store_n(&c->pending.v, mask, __ATOMIC_RELEASE);
-		for_each_cpu (cpu, mask) {
+		for_each_cpu(cpu, mask) {
 			// whoever set the first bit sends the interrupt
-			if (!__atomic_fetch_or(&percpu_ptr(calls_wanted, cpu)->v, 1ull << me, __ATOMIC_ACQ_REL))
+			if (!__atomic_fetch_or(&percpu_ptr(calls_wanted, cpu)->v, 1ull << me,
+					       __ATOMIC_ACQ_REL))
 				lapic_send_ipi(apic_ids[cpu], VECTOR_CALL);
 		}
 		while (__atomic_load_n(&c->pending.v, __ATOMIC_ACQUIRE))
@@ -96,15 +103,19 @@ void smp_stop_others(void)
 		if (cpu == me)
 			continue;
 		lapic_send_nmi(apic_ids[cpu]);
-		// one after the other, so that the backtraces do not mix; the clock may be what is broken: count
-		for (u32 i = 0; i < 20'000'000 && !(__atomic_load_n(&stopped.v, __ATOMIC_ACQUIRE) >> cpu & 1); i++)
+		// one after the other, so that the backtraces do not mix; the clock may be what is
+		// broken: count
+		for (u32 i = 0;
+		     i < 20'000'000 && !(__atomic_load_n(&stopped.v, __ATOMIC_ACQUIRE) >> cpu & 1);
+		     i++)
 			cpu_relax();
 	}
 }
 
 // ---- starting ----
 
-constexpr u64 AP_BASE = 0x8000, AP_PML4 = 0x9000, AP_PDPT = 0xa000, AP_PD = 0xb000; // low memory that bootinfo reserves
+constexpr u64 AP_BASE = 0x8000, AP_PML4 = 0x9000, AP_PDPT = 0xa000,
+	      AP_PD = 0xb000; // low memory that bootinfo reserves
 static u32 starting_cpu;
 static void *starting_stacks;
 static struct thread *starting_idle;
@@ -153,8 +164,9 @@ static int percpu_area_create(u32 cpu)
 static void trampoline_prepare(void)
 {
 	extern char ap_code[], ap_code_end[], ap_cr3[], ap_entry[];
-	u8 *base = phys_ptr((phys_t){ AP_BASE });
-	u64 *pml4 = phys_ptr((phys_t){ AP_PML4 }), *pdpt = phys_ptr((phys_t){ AP_PDPT }), *pd = phys_ptr((phys_t){ AP_PD });
+	u8 *base = phys_ptr((phys_t){AP_BASE});
+	u64 *pml4 = phys_ptr((phys_t){AP_PML4}), *pdpt = phys_ptr((phys_t){AP_PDPT}),
+	    *pd = phys_ptr((phys_t){AP_PD});
 
 	memcpy(base, ap_code, (size_t)(ap_code_end - ap_code));
 	memcpy(pml4, phys_ptr(kernel_space.root[VIEW_PROGRAM]), PAGE_SIZE);
@@ -191,7 +203,8 @@ static bool start_cpu(u32 cpu, u32 apic_id)
 		return false;
 	starting_cpu = cpu;
 	apic_ids[cpu] = apic_id;
-	*(u64 *)((u8 *)phys_ptr((phys_t){ AP_BASE }) + (ap_stack - ap_code)) = starting_idle->kstack_top - 8;
+	*(u64 *)((u8 *)phys_ptr((phys_t){AP_BASE}) + (ap_stack - ap_code)) =
+		starting_idle->kstack_top - 8;
 	__atomic_store_n(&started.v, 0, __ATOMIC_RELEASE);
 	lapic_send_init(apic_id);
 	lapic_send_startup(apic_id, AP_BASE >> 12);
@@ -215,7 +228,8 @@ void smp_init(void)
 	for (u32 i = 1; i < smp_ncpus_found && i < max; i++) {
 		u32 cpu = smp_ncpus;
 		if (!start_cpu(cpu, ids[i])) {
-			log_err("smp: the CPU with APIC id %u did not start; going on without it", ids[i]);
+			log_err("smp: the CPU with APIC id %u did not start; going on without it",
+				ids[i]);
 			break;
 		}
 		__atomic_store_n(&smp_ncpus, cpu + 1, __ATOMIC_RELEASE);

@@ -18,13 +18,16 @@ struct switch_frame {
 	u64 r15, r14, r13, r12, rbx, rbp, ret;
 };
 
-struct trap_frame *thread_user_frame(struct thread *t) { return (struct trap_frame *)(t->kstack_top - sizeof(struct trap_frame)); }
+struct trap_frame *thread_user_frame(struct thread *t)
+{
+	return (struct trap_frame *)(t->kstack_top - sizeof(struct trap_frame));
+}
 
 static void first_switch_frame(struct thread *t, u64 sp, void *fn, void *arg)
 {
 	struct switch_frame *s = (struct switch_frame *)(sp - sizeof(*s));
 
-	*s = (struct switch_frame){ .rbx = (u64)fn, .r12 = (u64)arg, .ret = (u64)thread_trampoline };
+	*s = (struct switch_frame){.rbx = (u64)fn, .r12 = (u64)arg, .ret = (u64)thread_trampoline};
 	t->arch.rsp = (u64)s;
 }
 
@@ -38,7 +41,12 @@ void arch_thread_init_user(struct thread *t, u64 ip, u64 sp)
 {
 	struct trap_frame *f = thread_user_frame(t);
 
-	*f = (struct trap_frame){ .orig_rax = ~0ull, .rip = ip, .cs = USER_CS, .rflags = RFLAGS_IF | 2, .rsp = sp, .ss = USER_DS };
+	*f = (struct trap_frame){.orig_rax = ~0ull,
+				 .rip = ip,
+				 .cs = USER_CS,
+				 .rflags = RFLAGS_IF | 2,
+				 .rsp = sp,
+				 .ss = USER_DS};
 	if (t == current()) {
 		atomic_or(&t->work, WORK_FULL_FRAME);
 		return;
@@ -46,7 +54,8 @@ void arch_thread_init_user(struct thread *t, u64 ip, u64 sp)
 	first_switch_frame(t, (u64)f, nullptr, nullptr);
 }
 
-int arch_thread_fork(struct thread *child, struct thread *parent, const struct trap_frame *f, u64 sp, bool set_tls, u64 tls)
+int arch_thread_fork(struct thread *child, struct thread *parent, const struct trap_frame *f,
+		     u64 sp, bool set_tls, u64 tls)
 {
 	struct trap_frame *c = thread_user_frame(child);
 
@@ -80,8 +89,9 @@ int arch_thread_fork(struct thread *child, struct thread *parent, const struct t
 	return 0;
 }
 
-// Selectors as they were: a program may load any that its rights allow (USER_DS, 0). FS and GS first, because loading
-// them changes their bases. GS is loaded between two swapgs, for the base that changes must be the program's.
+// Selectors as they were: a program may load any that its rights allow (USER_DS, 0). FS and GS
+// first, because loading them changes their bases. GS is loaded between two swapgs, for the base
+// that changes must be the program's.
 static void segments_load(const struct arch_thread *a)
 {
 	__asm__ volatile("movw %0, %%ds" ::"r"(a->ds));
@@ -116,7 +126,8 @@ struct thread *arch_switch(struct thread *prev, struct thread *next)
 	if (next->space) {
 		// the selectors in the registers are those of the last program that ran here
 		u16 ds, es, fs, gs;
-		__asm__ volatile("movw %%ds, %0; movw %%es, %1; movw %%fs, %2; movw %%gs, %3" : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
+		__asm__ volatile("movw %%ds, %0; movw %%es, %1; movw %%fs, %2; movw %%gs, %3"
+				 : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
 		if (unlikely((ds ^ n->ds) | (es ^ n->es) | (fs ^ n->fs) | (gs ^ n->gs) | fs | gs))
 			segments_load(n);
 		__asm__ volatile("wrfsbase %0" ::"r"(n->fsbase));
@@ -148,7 +159,10 @@ void arch_thread_exec(void)
 	preempt_enable();
 }
 
-void arch_set_kstack_top(uintptr_t top) { this_cpu_write(cpu_kstack_top, top); }
+void arch_set_kstack_top(uintptr_t top)
+{
+	this_cpu_write(cpu_kstack_top, top);
+}
 
 u64 arch_tls_get(bool gs)
 {

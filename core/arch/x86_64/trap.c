@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What entry.S calls: faults, interrupts, the slow ways in and out of system calls (x86-64). Privileged.
+// What entry.S calls: faults, interrupts, the slow ways in and out of system calls (x86-64).
+// Privileged.
 //
-// A fault belongs to a program when CS says ring 3 or when the instruction lies in the lower half (elevated code): it is resolved as
-// demand paging or becomes an exception that the personality turns into a signal. A fault of the kernel on a program's address is
-// demand paging too if the instruction has a fix-up (uaccess); everything else is an oops.
+// A fault belongs to a program when CS says ring 3 or when the instruction lies in the lower half
+// (elevated code): it is resolved as demand paging or becomes an exception that the personality
+// turns into a signal. A fault of the kernel on a program's address is demand paging too if the
+// instruction has a fix-up (uaccess); everything else is an oops.
 #include "abi/native.h"
 #include "core/arch/x86_64/apic.h"
 #include "core/arch/x86_64/asm_offsets.h"
@@ -20,8 +22,23 @@
 #include "core/vm.h"
 
 enum {
-	VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_OF = 4, VEC_UD = 6, VEC_NM = 7, VEC_DF = 8, VEC_TS = 10, VEC_NP = 11,
-	VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_AC = 17, VEC_MC = 18, VEC_XM = 19,
+	VEC_DE = 0,
+	VEC_DB = 1,
+	VEC_NMI = 2,
+	VEC_BP = 3,
+	VEC_OF = 4,
+	VEC_UD = 6,
+	VEC_NM = 7,
+	VEC_DF = 8,
+	VEC_TS = 10,
+	VEC_NP = 11,
+	VEC_SS = 12,
+	VEC_GP = 13,
+	VEC_PF = 14,
+	VEC_MF = 16,
+	VEC_AC = 17,
+	VEC_MC = 18,
+	VEC_XM = 19,
 };
 enum { PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4, PF_RESERVED = 8, PF_FETCH = 16 };
 
@@ -35,7 +52,8 @@ void personality_register(const struct personality *p)
 	assert_always(!personality);
 	syscall_table = p->syscalls;
 	__atomic_store_n(&personality, p, __ATOMIC_RELEASE);
-	// With halyard.trace no number is within the fast path's bounds: every call takes the slow path, which logs it.
+	// With halyard.trace no number is within the fast path's bounds: every call takes the slow
+	// path, which logs it.
 	trace_calls = cmdline_has("halyard.trace");
 	__atomic_store_n(&syscall_count, trace_calls ? 0 : (u64)p->nsyscalls, __ATOMIC_RELEASE);
 }
@@ -54,13 +72,31 @@ static u64 extable_find(u64 ip)
 }
 
 static const char *const fault_names[] = {
-	"divide error", "debug exception", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode", "device not available",
-	"double fault", "coprocessor overrun", "invalid TSS", "segment not present", "stack-segment fault", "general protection fault",
-	"page fault", "reserved", "x87 error", "alignment check", "machine check", "SIMD error",
+	"divide error",
+	"debug exception",
+	"NMI",
+	"breakpoint",
+	"overflow",
+	"bound range",
+	"invalid opcode",
+	"device not available",
+	"double fault",
+	"coprocessor overrun",
+	"invalid TSS",
+	"segment not present",
+	"stack-segment fault",
+	"general protection fault",
+	"page fault",
+	"reserved",
+	"x87 error",
+	"alignment check",
+	"machine check",
+	"SIMD error",
 };
 static const char *fault_name(u64 vector)
 {
-	return vector < sizeof(fault_names) / sizeof(*fault_names) ? fault_names[vector] : "unexpected exception";
+	return vector < sizeof(fault_names) / sizeof(*fault_names) ? fault_names[vector]
+								   : "unexpected exception";
 }
 
 // The x87/SSE status tells why: POSIX's si_code values of SIGFPE.
@@ -86,23 +122,47 @@ static u32 fpe_code(u64 vector)
 
 static void program_exception(struct trap_frame *f, u64 vector, u64 error, u64 addr, int result)
 {
-	struct exception e = { .addr = addr, .result = result, .detail = (u32)error, .vector = (u32)vector };
+	struct exception e = {
+		.addr = addr, .result = result, .detail = (u32)error, .vector = (u32)vector};
 
 	switch (vector) {
-	case VEC_PF: e.kind = EXC_PAGE_FAULT; break;
-	case VEC_DE: e.kind = EXC_DIVIDE; e.addr = f->rip; break;
-	case VEC_DB: e.kind = EXC_SINGLE_STEP; e.addr = f->rip; break;
-	case VEC_BP: e.kind = EXC_BREAKPOINT; break;
-	case VEC_OF: e.kind = EXC_OVERFLOW; break;
-	case VEC_UD: e.kind = EXC_ILLEGAL; e.addr = f->rip; break;
+	case VEC_PF:
+		e.kind = EXC_PAGE_FAULT;
+		break;
+	case VEC_DE:
+		e.kind = EXC_DIVIDE;
+		e.addr = f->rip;
+		break;
+	case VEC_DB:
+		e.kind = EXC_SINGLE_STEP;
+		e.addr = f->rip;
+		break;
+	case VEC_BP:
+		e.kind = EXC_BREAKPOINT;
+		break;
+	case VEC_OF:
+		e.kind = EXC_OVERFLOW;
+		break;
+	case VEC_UD:
+		e.kind = EXC_ILLEGAL;
+		e.addr = f->rip;
+		break;
 	case VEC_MF:
-	case VEC_XM: e.kind = EXC_FPU; e.addr = f->rip; e.detail = fpe_code(vector); break;
-	case VEC_AC: e.kind = EXC_ALIGNMENT; break;
-	default: e.kind = EXC_PROTECTION; break;
+	case VEC_XM:
+		e.kind = EXC_FPU;
+		e.addr = f->rip;
+		e.detail = fpe_code(vector);
+		break;
+	case VEC_AC:
+		e.kind = EXC_ALIGNMENT;
+		break;
+	default:
+		e.kind = EXC_PROTECTION;
+		break;
 	}
 	if (trace_calls)
-		klog(LOG_INFO, "%u %s: %s at %#llx, ip %#llx, sp %#llx, error %#llx", current()->id, current()->name, fault_name(vector),
-		     addr, f->rip, f->rsp, error);
+		klog(LOG_INFO, "%u %s: %s at %#llx, ip %#llx, sp %#llx, error %#llx", current()->id,
+		     current()->name, fault_name(vector), addr, f->rip, f->rsp, error);
 	irq_enable();
 	personality->exception(f, &e);
 }
@@ -119,20 +179,24 @@ static void page_fault(struct trap_frame *f, u64 error, u64 addr)
 			fixup = extable_find(f->rip);
 			if (!fixup)
 				goto bad;
-			if (t->pagefaults_off || !(f->rflags & RFLAGS_IF) || (this_cpu_read(preempt_count) & PREEMPT_MASK)) {
+			if (t->pagefaults_off || !(f->rflags & RFLAGS_IF) ||
+			    (this_cpu_read(preempt_count) & PREEMPT_MASK)) {
 				f->rip = fixup;
 				return;
 			}
-		} else if (unlikely((error & (PF_PRESENT | PF_USER)) == PF_PRESENT && (f->cs & 3))) {
-			// The CPU reached for a program's page on its own account, and SMAP forbids that for good: there is nothing to
-			// repair. QEMU does so for far returns and IRET in ring 3.
+		} else if (unlikely((error & (PF_PRESENT | PF_USER)) == PF_PRESENT &&
+				    (f->cs & 3))) {
+			// The CPU reached for a program's page on its own account, and SMAP forbids
+			// that for good: there is nothing to repair. QEMU does so for far returns
+			// and IRET in ring 3.
 			program_exception(f, VEC_PF, error, addr, -EACCES);
 			return;
 		}
 		irq_enable();
 		int r = vm_fault(t->space, addr, access | (error & PF_PRESENT ? VM_PRESENT : 0));
 		if (likely(!r)) {
-			atomic_store(&t->faults_minor, atomic_load(&t->faults_minor) + 1); // ours: nobody else writes it
+			atomic_store(&t->faults_minor, atomic_load(&t->faults_minor) +
+							       1); // ours: nobody else writes it
 			return;
 		}
 		if (program) {
@@ -152,8 +216,9 @@ static void page_fault(struct trap_frame *f, u64 error, u64 addr)
 		return;
 	}
 bad:
-	klog(LOG_EMERG, "page fault at %#018llx (%s%s%s)", (unsigned long long)addr, error & PF_PRESENT ? "rights" : "not present",
-	     error & PF_WRITE ? ", write" : ", read", error & PF_FETCH ? ", fetch" : "");
+	klog(LOG_EMERG, "page fault at %#018llx (%s%s%s)", (unsigned long long)addr,
+	     error & PF_PRESENT ? "rights" : "not present", error & PF_WRITE ? ", write" : ", read",
+	     error & PF_FETCH ? ", fetch" : "");
 	oops(f, "page fault");
 }
 
@@ -207,12 +272,14 @@ static void interrupt(struct trap_frame *f, u64 vector)
 		irq_dispatch((u32)vector);
 	}
 	this_cpu_add(preempt_count, -PREEMPT_IRQ);
-	if (!(this_cpu_read(preempt_count) & PREEMPT_MASK)) // a program, or kernel code outside of read sections
+	if (!(this_cpu_read(preempt_count) &
+	      PREEMPT_MASK)) // a program, or kernel code outside of read sections
 		rcu_quiescent();
 	(void)f;
 }
 
-// Everything that must be done before a program (or elevated code) goes on. Interrupts off at entry and exit, on in between.
+// Everything that must be done before a program (or elevated code) goes on. Interrupts off at entry
+// and exit, on in between.
 static void exit_work(struct trap_frame *f, bool in_syscall)
 {
 	struct thread *t = current();
@@ -229,12 +296,16 @@ static void exit_work(struct trap_frame *f, bool in_syscall)
 		irq_disable();
 	}
 	atomic_andnot(&t->work, WORK_FULL_FRAME);
-	if (unlikely(f->rip >= USER_TOP)) // IRET would fault in ring 0: let the program fault instead, on a page that is never there
+	if (unlikely(f->rip >= USER_TOP)) // IRET would fault in ring 0: let the program fault
+					  // instead, on a page that is never there
 		f->rip = USER_TOP;
 }
 
 static DEFINE_PERCPU(bool, tick_in_program);
-bool trap_tick_was_program(void) { return this_cpu_read(tick_in_program); }
+bool trap_tick_was_program(void)
+{
+	return this_cpu_read(tick_in_program);
+}
 
 void trap_dispatch(struct trap_frame *f, u64 vector, u64 error, u64 cr2)
 {
@@ -265,9 +336,12 @@ void trap_paranoid(struct trap_frame *f, u64 vector, u64 error, const struct cpu
 		smp_handle_stop(w, f->rbp);
 		return;
 	}
-	if (vector == VEC_DB && !frame_from_program(&(struct trap_frame){ .rip = w->rip, .cs = w->cs })) {
-		// a program's breakpoint register hit by the kernel's copies, or a step over SYSCALL: not ours to report
-		__asm__ volatile("movq %0, %%dr7; movq %1, %%dr6" ::"r"(0x400ul), "r"(0xffff0ff0ul));
+	if (vector == VEC_DB &&
+	    !frame_from_program(&(struct trap_frame){.rip = w->rip, .cs = w->cs})) {
+		// a program's breakpoint register hit by the kernel's copies, or a step over
+		// SYSCALL: not ours to report
+		__asm__ volatile("movq %0, %%dr7; movq %1, %%dr6" ::"r"(0x400ul),
+				 "r"(0xffff0ff0ul));
 		((struct cpu_words *)w)->rflags &= ~RFLAGS_TF;
 		return;
 	}
@@ -284,7 +358,9 @@ void trap_paranoid(struct trap_frame *f, u64 vector, u64 error, const struct cpu
 
 static long native_call(u64 nr)
 {
-	return nr == HALYARD_NR_LOWER ? 0 : -ENOSYS; // lower() by a thread that is not elevated: nothing to do
+	return nr == HALYARD_NR_LOWER
+		       ? 0
+		       : -ENOSYS; // lower() by a thread that is not elevated: nothing to do
 }
 
 void syscall_slow_path(struct trap_frame *f)
@@ -299,10 +375,12 @@ void syscall_slow_path(struct trap_frame *f)
 		typedef long (*call_t)(u64, u64, u64, u64, u64, u64);
 		call_t call = (call_t)syscall_table[nr];
 		if (trace_calls)
-			klog(LOG_INFO, "%u %s: call %llu (%#llx, %#llx, %#llx, %#llx)", t->id, t->name, nr, f->rdi, f->rsi, f->rdx, f->r10);
+			klog(LOG_INFO, "%u %s: call %llu (%#llx, %#llx, %#llx, %#llx)", t->id,
+			     t->name, nr, f->rdi, f->rsi, f->rdx, f->r10);
 		f->rax = (u64)call(f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9);
 		if (trace_calls)
-			klog(LOG_INFO, "%u %s: call %llu = %lld", t->id, t->name, nr, (long long)f->rax);
+			klog(LOG_INFO, "%u %s: call %llu = %lld", t->id, t->name, nr,
+			     (long long)f->rax);
 	} else if (nr == HALYARD_NR_LOWER || nr == HALYARD_NR_ELEVATE) {
 		f->rax = (u64)native_call(nr);
 	} else {
@@ -313,7 +391,10 @@ leave:
 		personality->syscall_leave(f);
 }
 
-void syscall_exit_slow(struct trap_frame *f) { exit_work(f, true); }
+void syscall_exit_slow(struct trap_frame *f)
+{
+	exit_work(f, true);
+}
 
 void thread_first_return(struct trap_frame *f)
 {

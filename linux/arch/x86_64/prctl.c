@@ -4,7 +4,14 @@
 #include "linux/syscalls.h"
 #include <arch/thread.h>
 
-enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS, ARCH_GET_CPUID = 0x1011, ARCH_SET_CPUID = 0x1012 };
+enum {
+	ARCH_SET_GS = 0x1001,
+	ARCH_SET_FS,
+	ARCH_GET_FS,
+	ARCH_GET_GS,
+	ARCH_GET_CPUID = 0x1011,
+	ARCH_SET_CPUID = 0x1012
+};
 
 SYSCALL(arch_prctl, int code, u64 addr)
 {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Owns signal frames on x86-64: what a handler finds on its stack, and what rt_sigreturn believes of it.
+// Owns signal frames on x86-64: what a handler finds on its stack, and what rt_sigreturn believes
+// of it.
 //
-// The frame is data of the program's from the moment it is written. On return everything is taken with suspicion: flags are masked,
-// vector state is checked by the core, and privilege never comes from the frame: CS, SS and IOPL stay as the thread has them, so a
-// thread that was elevated when the handler began goes on elevated, and no other becomes so.
+// The frame is data of the program's from the moment it is written. On return everything is taken
+// with suspicion: flags are masked, vector state is checked by the core, and privilege never comes
+// from the frame: CS, SS and IOPL stay as the thread has them, so a thread that was elevated when
+// the handler began goes on elevated, and no other becomes so.
 #include "abi/linux/arch/x86_64/sigframe.h"
 #include "base/string.h"
 #include "core/uaccess.h"
@@ -14,8 +16,10 @@
 
 constexpr u64 RED_ZONE = 128;
 constexpr u64 FPU_ALIGN = 64;
-// CF PF AF ZF SF TF DF OF RF NT? AC: what a program may choose. (Not NT: it is of no use to a 64-bit program.)
-constexpr u64 FLAGS_RESTORED = 0x40000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x40 | 0x10 | 0x4 | 0x1 | 0x10000;
+// CF PF AF ZF SF TF DF OF RF NT? AC: what a program may choose. (Not NT: it is of no use to a
+// 64-bit program.)
+constexpr u64 FLAGS_RESTORED =
+	0x40000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x40 | 0x10 | 0x4 | 0x1 | 0x10000;
 constexpr u64 FLAGS_TF = 0x100, FLAGS_DF = 0x400, FLAGS_RF = 0x10000;
 constexpr u32 SS_SELECTOR = 0x2b, CS_SELECTOR = 0x33;
 
@@ -26,16 +30,20 @@ static u32 fpu_frame_size(void)
 
 u32 signal_frame_size(void)
 {
-	return (u32)align_up(sizeof(struct linux_rt_sigframe) + fpu_frame_size() + FPU_ALIGN + 16 + RED_ZONE, 16);
+	return (u32)align_up(sizeof(struct linux_rt_sigframe) + fpu_frame_size() + FPU_ALIGN + 16 +
+				     RED_ZONE,
+			     16);
 }
 
 static bool on_altstack(const struct task *t, u64 sp)
 {
-	return !(t->altstack_flags & SS_AUTODISARM) && t->altstack_size && sp > t->altstack_sp && sp - t->altstack_sp <= t->altstack_size;
+	return !(t->altstack_flags & SS_AUTODISARM) && t->altstack_size && sp > t->altstack_sp &&
+	       sp - t->altstack_sp <= t->altstack_size;
 }
 
 // Where the handler's frame goes: 0 when the stack has no room.
-static u64 frame_place(const struct trap_frame *f, const struct task *t, const struct linux_sigaction *a, u64 *fpu)
+static u64 frame_place(const struct trap_frame *f, const struct task *t,
+		       const struct linux_sigaction *a, u64 *fpu)
 {
 	u64 sp = f->rsp - RED_ZONE, lowest = 0;
 	if (on_altstack(t, f->rsp)) {
@@ -45,7 +53,8 @@ static u64 frame_place(const struct trap_frame *f, const struct task *t, const s
 		lowest = t->altstack_sp;
 	}
 	*fpu = (sp - fpu_frame_size()) & ~(FPU_ALIGN - 1);
-	// At the handler's first instruction the stack is as after a call: a multiple of 16, plus 8.
+	// At the handler's first instruction the stack is as after a call: a multiple of 16,
+	// plus 8.
 	u64 frame = ((*fpu - sizeof(struct linux_rt_sigframe)) & ~15ull) - 8;
 	if (frame > f->rsp && !lowest)
 		return 0; // wrapped
@@ -69,27 +78,51 @@ static int fpu_push(struct thread *t, u64 to)
 	return put_user(FP_XSTATE_MAGIC2, user_ptr(u32, to + size));
 }
 
-static void context_fill(struct linux_ucontext *uc, const struct trap_frame *f, const struct task *t, u64 fpu, sigset_t mask)
+static void context_fill(struct linux_ucontext *uc, const struct trap_frame *f,
+			 const struct task *t, u64 fpu, sigset_t mask)
 {
 	*uc = (struct linux_ucontext){
 		.flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
-		.stack = { .ss_sp = t->altstack_sp, .ss_size = t->altstack_size,
-			   .ss_flags = (s32)(!t->altstack_size ? SS_DISABLE
-						: (on_altstack(t, f->rsp) ? SS_ONSTACK : 0) | (t->altstack_flags & SS_AUTODISARM)) },
-		.mcontext = {
-			.r8 = f->r8, .r9 = f->r9, .r10 = f->r10, .r11 = f->r11, .r12 = f->r12, .r13 = f->r13, .r14 = f->r14, .r15 = f->r15,
-			.rdi = f->rdi, .rsi = f->rsi, .rbp = f->rbp, .rbx = f->rbx, .rdx = f->rdx, .rax = f->rax, .rcx = f->rcx,
-			.rsp = f->rsp, .rip = f->rip, .rflags = f->rflags & ~0x3000ull,
-			.cs = CS_SELECTOR, .ss = SS_SELECTOR,
-			.trapno = t->fault_vector, .err = t->fault_error, .cr2 = t->fault_addr,
-			.oldmask = mask,
-			.fpstate = fpu,
-		},
+		.stack = {.ss_sp = t->altstack_sp,
+			  .ss_size = t->altstack_size,
+			  .ss_flags = (s32)(!t->altstack_size
+						    ? SS_DISABLE
+						    : (on_altstack(t, f->rsp) ? SS_ONSTACK : 0) |
+							      (t->altstack_flags & SS_AUTODISARM))},
+		.mcontext =
+			{
+				.r8 = f->r8,
+				.r9 = f->r9,
+				.r10 = f->r10,
+				.r11 = f->r11,
+				.r12 = f->r12,
+				.r13 = f->r13,
+				.r14 = f->r14,
+				.r15 = f->r15,
+				.rdi = f->rdi,
+				.rsi = f->rsi,
+				.rbp = f->rbp,
+				.rbx = f->rbx,
+				.rdx = f->rdx,
+				.rax = f->rax,
+				.rcx = f->rcx,
+				.rsp = f->rsp,
+				.rip = f->rip,
+				.rflags = f->rflags & ~0x3000ull,
+				.cs = CS_SELECTOR,
+				.ss = SS_SELECTOR,
+				.trapno = t->fault_vector,
+				.err = t->fault_error,
+				.cr2 = t->fault_addr,
+				.oldmask = mask,
+				.fpstate = fpu,
+			},
 		.sigmask = mask,
 	};
 }
 
-int signal_frame_push(struct trap_frame *f, struct task *t, const struct linux_sigaction *a, const struct siginfo *info, sigset_t mask)
+int signal_frame_push(struct trap_frame *f, struct task *t, const struct linux_sigaction *a,
+		      const struct siginfo *info, sigset_t mask)
 {
 	struct linux_rt_sigframe frame;
 	u64 fpu, at = frame_place(f, t, a, &fpu);
@@ -115,7 +148,8 @@ int signal_frame_push(struct trap_frame *f, struct task *t, const struct linux_s
 	return 0;
 }
 
-// The vector state of a frame: an XSAVE image if it says so in a way that makes sense, else the plain FXSAVE part.
+// The vector state of a frame: an XSAVE image if it says so in a way that makes sense, else the
+// plain FXSAVE part.
 static int fpu_pop(u64 from)
 {
 	u32 size = fpu_state_size(), magic1, magic2, xstate_size;
@@ -123,11 +157,14 @@ static int fpu_pop(u64 from)
 		fpu_state_reset();
 		return 0;
 	}
-	if (get_user(magic1, user_ptr(u32, from + FP_SW_RESERVED_OFFSET + offsetof(struct linux_fpx_sw_bytes, magic1))) ||
-	    get_user(xstate_size, user_ptr(u32, from + FP_SW_RESERVED_OFFSET + offsetof(struct linux_fpx_sw_bytes, xstate_size))))
+	if (get_user(magic1, user_ptr(u32, from + FP_SW_RESERVED_OFFSET +
+						   offsetof(struct linux_fpx_sw_bytes, magic1))) ||
+	    get_user(xstate_size,
+		     user_ptr(u32, from + FP_SW_RESERVED_OFFSET +
+					   offsetof(struct linux_fpx_sw_bytes, xstate_size))))
 		return -EFAULT;
-	bool extended = magic1 == FP_XSTATE_MAGIC1 && xstate_size == size && !get_user(magic2, user_ptr(u32, from + size)) &&
-			magic2 == FP_XSTATE_MAGIC2;
+	bool extended = magic1 == FP_XSTATE_MAGIC1 && xstate_size == size &&
+			!get_user(magic2, user_ptr(u32, from + size)) && magic2 == FP_XSTATE_MAGIC2;
 	return fpu_state_load_user(user_ptr(void, from), extended ? size : 512);
 }
 
@@ -160,7 +197,8 @@ SYSCALL(rt_sigreturn, void)
 	struct trap_frame *f = thread_user_frame(&t->thread);
 	struct linux_ucontext uc;
 	// The handler's return popped the restorer's address.
-	if (copy_from_user(&uc, user_ptr(void, f->rsp - 8 + offsetof(struct linux_rt_sigframe, uc)), sizeof(uc)))
+	if (copy_from_user(&uc, user_ptr(void, f->rsp - 8 + offsetof(struct linux_rt_sigframe, uc)),
+			   sizeof(uc)))
 		goto bad;
 	signal_set_blocked(uc.sigmask);
 	context_restore(f, &uc.mcontext);
@@ -176,6 +214,6 @@ SYSCALL(rt_sigreturn, void)
 	}
 	return (long)f->rax;
 bad:
-	signal_force(&(struct siginfo){ .signo = SIGSEGV, .code = SI_KERNEL });
+	signal_force(&(struct siginfo){.signo = SIGSEGV, .code = SI_KERNEL});
 	return 0;
 }

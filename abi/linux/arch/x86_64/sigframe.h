@@ -4,7 +4,8 @@
 #include "abi/linux/signal.h"
 
 struct linux_sigcontext {
-	u64 r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
+	u64 r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip,
+		rflags;
 	u16 cs, gs, fs, ss;
 	u64 err, trapno, oldmask, cr2;
 	u64 fpstate; // address of the XSAVE image, 0: none

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: MIT
 // The vDSO's code: clocks read without entering the kernel. Runs in programs, unprivileged.
 //
-// It is mapped right behind the kernel's clock page, from which time is computed as the kernel does. Functions follow Linux's ABI:
-// 0 or a negative errno.
+// It is mapped right behind the kernel's clock page, from which time is computed as the kernel
+// does. Functions follow Linux's ABI: 0 or a negative errno.
 #include "abi/linux/time.h"
 #include "core/time.h"
 
-extern const struct clock_page clock_page __attribute__((visibility("hidden"))); // placed by vdso.lds
+extern const struct clock_page clock_page
+	__attribute__((visibility("hidden"))); // placed by vdso.lds
 
-enum { NR_clock_gettime = 228, NR_clock_getres = 229, NR_gettimeofday = 96, NR_time = 201, NR_getcpu = 309 };
+enum {
+	NR_clock_gettime = 228,
+	NR_clock_getres = 229,
+	NR_gettimeofday = 96,
+	NR_time = 201,
+	NR_getcpu = 309
+};
 
 static inline long syscall2(long nr, long a, long b)
 {
@@ -37,7 +44,8 @@ static inline bool clocks_read(u64 *monotonic, u64 *offset)
 		__asm__ volatile("" ::: "memory");
 		u64 delta = cycles() - c->cycles_last;
 		delta = (s64)delta < 0 ? 0 : delta; // another CPU's counter may be a little behind
-		*monotonic = c->monotonic_base_ns + (u64)((unsigned __int128)delta * c->mult >> c->shift);
+		*monotonic = c->monotonic_base_ns +
+			     (u64)((unsigned __int128)delta * c->mult >> c->shift);
 		*offset = c->realtime_offset_ns;
 		__asm__ volatile("" ::: "memory");
 	} while (__builtin_expect((seq & 1) || seq != c->seq, false));
@@ -54,7 +62,8 @@ int __vdso_clock_gettime(int clock, struct linux_timespec *ts);
 int __vdso_clock_gettime(int clock, struct linux_timespec *ts)
 {
 	constexpr u32 real = 1 << CLOCK_REALTIME | 1 << CLOCK_REALTIME_COARSE | 1 << CLOCK_TAI;
-	constexpr u32 mono = 1 << CLOCK_MONOTONIC | 1 << CLOCK_MONOTONIC_RAW | 1 << CLOCK_MONOTONIC_COARSE | 1 << CLOCK_BOOTTIME;
+	constexpr u32 mono = 1 << CLOCK_MONOTONIC | 1 << CLOCK_MONOTONIC_RAW |
+			     1 << CLOCK_MONOTONIC_COARSE | 1 << CLOCK_BOOTTIME;
 	u64 ns, offset;
 	u32 bit = (u32)clock < 32 ? 1u << clock : 0;
 	if (!(bit & (real | mono)) || !clocks_read(&ns, &offset))
@@ -75,7 +84,7 @@ int __vdso_gettimeofday(struct linux_timeval *tv, struct linux_timezone *tz)
 		tv->usec = (s64)(ns % NSEC_PER_SEC / 1000);
 	}
 	if (tz)
-		*tz = (struct linux_timezone){ 0, 0 };
+		*tz = (struct linux_timezone){0, 0};
 	return 0;
 }
 
@@ -97,7 +106,8 @@ int __vdso_clock_getres(int clock, struct linux_timespec *ts)
 	return (int)syscall2(NR_clock_getres, clock, (long)ts);
 }
 
-// What the kernel put into each CPU's TSC_AUX is its number; 0 in clock_page.cpu_in_tsc_aux: it could not.
+// What the kernel put into each CPU's TSC_AUX is its number; 0 in clock_page.cpu_in_tsc_aux: it
+// could not.
 long __vdso_getcpu(u32 *cpu, u32 *node, void *unused);
 long __vdso_getcpu(u32 *cpu, u32 *node, void *unused)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Elevation of programs, from the inside. Run with halyard.elevate=<path of this program> on the kernel's command line; the argument
-// "refused" checks the opposite in a program without the grant. Prints "ok NAME" a test; exit status 1 at the first failure.
+// Elevation of programs, from the inside. Run with halyard.elevate=<path of this program> on the
+// kernel's command line; the argument "refused" checks the opposite in a program without the grant.
+// Prints "ok NAME" a test; exit status 1 at the first failure.
 #define _GNU_SOURCE
 #include <halyard.h>
 #include <errno.h>
@@ -19,13 +20,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(x) \
-	do { \
-		if (!(x)) { \
+#define CHECK(x)                                                                                \
+	do {                                                                                    \
+		if (!(x)) {                                                                     \
 			printf("FAILED %s:%d: %s (errno %d)\n", __func__, __LINE__, #x, errno); \
-			fflush(stdout); \
-			_exit(1); \
-		} \
+			fflush(stdout);                                                         \
+			_exit(1);                                                               \
+		}                                                                               \
 	} while (0)
 
 static unsigned cs(void)
@@ -69,9 +70,9 @@ static void lowered_cannot(void)
 static void nesting(void)
 {
 	int entered = 0;
-	with_privilege {
-		with_privilege
-			entered += (cs() & 3) == 0;
+	with_privilege
+	{
+		with_privilege entered += (cs() & 3) == 0;
 		entered += (cs() & 3) == 0;
 	}
 	CHECK(entered == 2);
@@ -83,7 +84,8 @@ static void nesting(void)
 
 static void system_calls_stay_elevated(void)
 {
-	with_privilege {
+	with_privilege
+	{
 		CHECK(getpid() == (int)syscall(SYS_getpid));
 		CHECK((cs() & 3) == 0);
 		char b[64];
@@ -92,7 +94,7 @@ static void system_calls_stay_elevated(void)
 			CHECK(read(fd, b, sizeof b) > 0);
 			close(fd);
 		}
-		struct timespec t = { 0, 3000000 };
+		struct timespec t = {0, 3000000};
 		CHECK(nanosleep(&t, NULL) == 0); // blocks and comes back elevated
 		CHECK((cs() & 3) == 0);
 		sched_yield();
@@ -105,7 +107,8 @@ static void preempted(void)
 	struct timespec a, b;
 	uint64_t n = 0;
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	with_privilege {
+	with_privilege
+	{
 		do {
 			n++;
 			CHECK((cs() & 3) == 0);
@@ -127,25 +130,27 @@ static void absent_stack(void)
 	int r = 0, want = 0;
 	for (int i = 0; i <= 200; i++)
 		want += (char)i;
-	with_privilege
-		r = deep(200);
+	with_privilege r = deep(200);
 	CHECK(r == want);
 	CHECK((cs() & 3) == 3);
 }
 static void absent_stack_in_interrupts(void) // fresh stack pages while the timer ticks
 {
 	size_t len = 8 << 20;
-	char *s = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *s = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	CHECK(s != MAP_FAILED);
-	with_privilege {
+	with_privilege
+	{
 		// RSP itself on a page that is not present: the next interrupt must not use it
 		uint64_t out;
 		for (int i = 1; i < 400; i++)
-			__asm__ volatile("mov %%rsp, %%rbx\n mov %1, %%rsp\n mov $20000, %%ecx\n 1: dec %%ecx\n jnz 1b\n"
-					 "push %%rcx\n pop %%rax\n mov %%rbx, %%rsp\n"
-					 : "=a"(out)
-					 : "r"(s + len - (size_t)i * 16384)
-					 : "rbx", "rcx", "memory", "cc");
+			__asm__ volatile(
+				"mov %%rsp, %%rbx\n mov %1, %%rsp\n mov $20000, %%ecx\n 1: dec %%ecx\n jnz 1b\n"
+				"push %%rcx\n pop %%rax\n mov %%rbx, %%rsp\n"
+				: "=a"(out)
+				: "r"(s + len - (size_t)i * 16384)
+				: "rbx", "rcx", "memory", "cc");
 		CHECK(out == 0);
 	}
 	CHECK((cs() & 3) == 3);
@@ -155,14 +160,16 @@ static void absent_stack_in_interrupts(void) // fresh stack pages while the time
 static void red_zone(void) // interrupts must not write below RSP of elevated code
 {
 	int bad = 0;
-	with_privilege {
+	with_privilege
+	{
 		for (int i = 0; i < 300 && !bad; i++) {
 			uint64_t a;
-			__asm__ volatile("movq %1, -8(%%rsp)\n movq %2, -128(%%rsp)\n mov $100000, %%ecx\n"
-					 "1: dec %%ecx\n jnz 1b\n movq -8(%%rsp), %0\n xorq -128(%%rsp), %0"
-					 : "=&r"(a)
-					 : "r"(0x1122334455667788ull), "r"(0x99aabbccddeeff00ull)
-					 : "rcx", "memory", "cc");
+			__asm__ volatile(
+				"movq %1, -8(%%rsp)\n movq %2, -128(%%rsp)\n mov $100000, %%ecx\n"
+				"1: dec %%ecx\n jnz 1b\n movq -8(%%rsp), %0\n xorq -128(%%rsp), %0"
+				: "=&r"(a)
+				: "r"(0x1122334455667788ull), "r"(0x99aabbccddeeff00ull)
+				: "rcx", "memory", "cc");
 			bad |= a != (0x1122334455667788ull ^ 0x99aabbccddeeff00ull);
 		}
 	}
@@ -171,7 +178,13 @@ static void red_zone(void) // interrupts must not write below RSP of elevated co
 
 static void hostile_gs(void)
 {
-	uint64_t bases[] = { 0, 1, 0x7fffffffe000, 0x00007fffffffffff, 0xffffffff80000000, 0xffff800000000000, (uint64_t)&bases };
+	uint64_t bases[] = {0,
+			    1,
+			    0x7fffffffe000,
+			    0x00007fffffffffff,
+			    0xffffffff80000000,
+			    0xffff800000000000,
+			    (uint64_t)&bases};
 	for (unsigned i = 0; i < sizeof bases / sizeof *bases; i++) {
 		uint64_t got;
 		__asm__ volatile("wrgsbase %0" ::"r"(bases[i]));
@@ -195,10 +208,11 @@ static void on_usr1(int s)
 }
 static void self_signal(void)
 {
-	struct sigaction a = { .sa_handler = on_usr1 };
+	struct sigaction a = {.sa_handler = on_usr1};
 	CHECK(sigaction(SIGUSR1, &a, NULL) == 0);
 	handler_cs = 99;
-	with_privilege {
+	with_privilege
+	{
 		kill(getpid(), SIGUSR1);
 		CHECK((cs() & 3) == 0);
 	}
@@ -218,7 +232,7 @@ static void on_segv(int s, siginfo_t *si, void *u)
 }
 static void fault_is_a_signal(void)
 {
-	struct sigaction a = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO };
+	struct sigaction a = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO};
 	CHECK(sigaction(SIGSEGV, &a, NULL) == 0);
 	char *hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (!sigsetjmp(out, 1)) {
@@ -249,9 +263,11 @@ static void one_thread_of_many(void)
 	for (int i = 0; i < 3; i++)
 		CHECK(pthread_create(&t[i], NULL, counts_in_ring3, &stop) == 0);
 	for (int i = 0; i < 300; i++) {
-		with_privilege {
+		with_privilege
+		{
 			CHECK((cs() & 3) == 0);
-			char *p = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			char *p = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 			CHECK(p != MAP_FAILED);
 			memset(p, i, 65536);
 			CHECK(p[65535] == (char)i);
@@ -274,7 +290,8 @@ static void children_begin_lowered(void)
 	pthread_t t;
 	pid_t p = -1;
 	int st = 0;
-	with_privilege {
+	with_privilege
+	{
 		CHECK(pthread_create(&t, NULL, new_thread, &seen) == 0);
 		pthread_join(t, NULL);
 		p = fork();
@@ -296,7 +313,7 @@ static void killed_while_elevated(void)
 			for (;;)
 				;
 		}
-		struct timespec t = { 0, 2000000 };
+		struct timespec t = {0, 2000000};
 		nanosleep(&t, NULL);
 		kill(p, SIGKILL);
 		int st;

@@ -15,8 +15,14 @@ static __always_inline void irq_restore(irqflags_t f)
 	if (f & 0x200)
 		__asm__ volatile("sti" ::: "memory");
 }
-static __always_inline void irq_enable(void) { __asm__ volatile("sti" ::: "memory"); }
-static __always_inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
+static __always_inline void irq_enable(void)
+{
+	__asm__ volatile("sti" ::: "memory");
+}
+static __always_inline void irq_disable(void)
+{
+	__asm__ volatile("cli" ::: "memory");
+}
 static __always_inline bool irqs_enabled(void)
 {
 	u64 f;

@@ -15,6 +15,7 @@ constexpr u64 KERNEL_MAP_SIZE = 1ull << 39;
 constexpr u64 SERVICE_BASE = 0xffffd00000000000; // slots 416 on: one each service
 constexpr u64 SHARED_BASE = 0xffffe00000000000;	 // slot 448: memory shared with services
 constexpr u64 KERNEL_IMAGE_BASE = 0xffffffff80000000;
-// Lower half. The last page is never mapped: a SYSCALL at its end would return to a non-canonical address.
+// Lower half. The last page is never mapped: a SYSCALL at its end would return to a non-canonical
+// address.
 constexpr u64 USER_MIN = 0x10000;
 constexpr u64 USER_TOP = 0x00007ffffffff000;

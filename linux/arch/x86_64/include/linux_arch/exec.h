@@ -7,7 +7,8 @@
 
 constexpr u16 ELF_MACHINE = EM_X86_64;
 #define ELF_PLATFORM "x86_64"
-constexpr u64 STACK_RANDOM_SPAN = 16ull << 30; // the first stack begins this far below the top at most
+constexpr u64 STACK_RANDOM_SPAN = 16ull
+				  << 30; // the first stack begins this far below the top at most
 
 static inline u64 exec_hwcap(void) // CPUID leaf 1, EDX
 {

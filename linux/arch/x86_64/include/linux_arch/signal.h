@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-// What signals need of the CPU: frames on the program's stack, restarted calls (x86-64). Privileged.
+// What signals need of the CPU: frames on the program's stack, restarted calls (x86-64).
+// Privileged.
 #pragma once
 #include "linux/signal.h"
 #include <arch/frame.h>
 
 struct task;
 
-// Builds the frame of a handler on the program's stack and makes f enter the handler. mask is what sigreturn restores. 0 or -EFAULT.
-int signal_frame_push(struct trap_frame *f, struct task *t, const struct linux_sigaction *a, const struct siginfo *info, sigset_t mask);
+// Builds the frame of a handler on the program's stack and makes f enter the handler. mask is what
+// sigreturn restores. 0 or -EFAULT.
+int signal_frame_push(struct trap_frame *f, struct task *t, const struct linux_sigaction *a,
+		      const struct siginfo *info, sigset_t mask);
 // Smallest alternate stack that a frame fits on (AT_MINSIGSTKSZ), bytes.
 u32 signal_frame_size(void);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every system-call number of Linux on x86-64. Expanded with NR(number, name); included several times, so there is no guard.
+// Every system-call number of Linux on x86-64. Expanded with NR(number, name); included several
+// times, so there is no guard.
 #ifndef NR
 #define NR(number, name)
 #endif

@@ -59,7 +59,7 @@ class Machine:
 
 MACHINES = {
     "x86_64": Machine("qemu-system-x86_64", "qemu-system-x86",
-                      ("-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi"), "ttyS0",
+                      ("-M", "q35", "-cpu", "max"), "ttyS0",
                       "BOOTX64.EFI"),
 }
 
@@ -105,6 +105,7 @@ class Options:
     uefi: bool = False
     timeout: float | None = None
     verbose: bool = False
+    icount: bool = False
     qemu_args: list[str] = field(default_factory=list)
 
     def built(self, name: str) -> str:
@@ -284,7 +285,10 @@ class Guest:
             if overlay:
                 initrd = concatenated(initrd, overlay, os.path.join(self.folder, "initrd"))
             append = f"console={machine.console} {append} {options.append}".strip()
-            command = [qemu, *machine.options, "-nodefaults", "-display", "none", "-no-reboot",
+            # With -icount the guest's clock counts instructions: a figure repeats to the digit.
+            speed = (["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"] if options.icount
+                     else ["-accel", "tcg,thread=multi"])
+            command = [qemu, *machine.options, *speed, "-nodefaults", "-display", "none", "-no-reboot",
                        "-m", options.memory, "-smp", str(options.cpus),
                        "-chardev", "stdio,id=serial0,signal=off", "-serial", "chardev:serial0",
                        *boot_arguments(options, kernel, initrd, append, self.folder),
@@ -580,6 +584,8 @@ def parse(arguments: list[str]) -> tuple[Options, list[str]]:
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds")
     parser.add_argument("--verbose", "-v", action="store_true",
                         help="show QEMU's command line and, on standard error, the kernel's log")
+    parser.add_argument("--icount", action="store_true",
+                        help="let the guest's clock count instructions, 1 ns each; for measuring")
     parser.add_argument("--qemu-arg", action="append", default=[], dest="qemu_args", metavar="ARG",
                         help="an argument for QEMU as it is; may be repeated")
     found = vars(parser.parse_args(arguments))

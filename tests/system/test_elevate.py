@@ -3,7 +3,8 @@
 
 import re
 
-from conftest import Batch, MachineConfig
+import vm
+from conftest import Batch, MachineConfig, initrd
 
 MACHINES = [MachineConfig(cpus, elevate=backend) for cpus in (1, 4) for backend in ("views", "flat")]
 GRANT = "halyard.elevate=/programs/elevate"
@@ -37,3 +38,12 @@ def test_backend_is_logged(machine, result):
 @ungranted.command("/programs/elevate refused")
 def test_no_grant_no_privilege(result):
     assert (result.status, result.text) == (0, "ok refused\n")
+
+
+def test_elevate_and_lower_take_few_instructions(kernel):
+    machine = MachineConfig(1, elevate="flat")
+    options = machine.options(kernel=kernel, initrd=initrd("programs"), icount=True,
+                              append="halyard.elevate=/programs/elevate_cost")
+    result, = vm.run_commands(options, ["/programs/elevate_cost"])
+    count = float(re.search(r"elevate\+lower ([\d.]+)", result.text)[1])
+    assert 20 < count <= 45, result.text

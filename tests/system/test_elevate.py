@@ -3,8 +3,9 @@
 
 import re
 
-import vm
 from conftest import Batch, MachineConfig, initrd
+
+import vm
 
 MACHINES = [MachineConfig(cpus, elevate=backend) for cpus in (1, 4) for backend in ("views", "flat")]
 GRANT = "halyard.elevate=/programs/elevate"

@@ -13,6 +13,10 @@ HOST_CFLAGS := -std=c23 -g -O1 -fno-omit-frame-pointer -Wall -Wextra -Werror -I.
 .PHONY: unit base-tests
 check:
 	$(Q)$(PYTHON) tools/check.py --arch $(ARCH)
+	$(Q)$(PYTHON) tools/lock_ranks.py --check
+
+docs/locks.md: core/lock_classes.def tools/lock_ranks.py
+	$(Q)$(PYTHON) tools/lock_ranks.py
 
 unit: base-tests
 	$(Q)$(if $(wildcard tests/unit/test_*.py),$(PYTEST) -q tests/unit)
@@ -34,6 +38,7 @@ $(HOST)/%.o: %.c mk/test.mk
 # One pytest runs the tools' unit tests and the system tests, so that its summary is the last line.
 test: deps
 	@$(MAKE) all initrd user $(TOOLS_INITRD) $(PROGRAMS_INITRD) image
+	@$(MAKE) RELEASE=1 KERNEL=$(BUILD)/halyard-release all
 	@$(MAKE) check
 	@$(MAKE) base-tests
 	@$(PYTEST) -v tests/unit tests/system

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 static int in_child(void (*fn)(void))
@@ -240,6 +241,39 @@ static void memory(void)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
 }
 
+static void remote_memory(void)
+{
+	char theirs[64] = "not yet", mine[64] = {};
+	int fds[2], status;
+	CHECK_EQ(pipe(fds), 0);
+	pid_t p = fork();
+	if (!p) {
+		char c;
+		strcpy(theirs, "of the child");
+		if (write(fds[1], "x", 1) != 1)
+			_exit(1);
+		while (!(c = *(volatile char *)(theirs + 40)))
+			usleep(1000);
+		_exit(c);
+	}
+	CHECK_EQ(read(fds[0], mine, 1), 1);
+	struct iovec l[2] = {{mine, 3}, {mine + 3, 61}}, r = {theirs, 64};
+	CHECK_EQ(process_vm_readv(p, l, 2, &r, 1, 0), 64);
+	CHECK(!strcmp(mine, "of the child"));
+	r = (struct iovec){(void *)16, 8};
+	CHECK_ERR(process_vm_readv(p, l, 2, &r, 1, 0), EFAULT);
+	CHECK_ERR(process_vm_readv(1 << 30, l, 2, &r, 1, 0), ESRCH);
+	CHECK_ERR(process_vm_readv(p, l, 2, &r, 1, 5), EINVAL);
+	mine[0] = 33;
+	r = (struct iovec){theirs + 40, 1};
+	l[0] = (struct iovec){mine, 1};
+	CHECK_EQ(process_vm_writev(p, l, 1, &r, 1, 0), 1);
+	waitpid(p, &status, 0);
+	CHECK_EQ(WEXITSTATUS(status), 33);
+	CHECK_EQ(unshare(CLONE_FILES | CLONE_FS), 0);
+	CHECK_ERR(unshare(0x40), EINVAL);
+}
+
 int main(void)
 {
 	if (getuid()) {
@@ -252,5 +286,6 @@ int main(void)
 	CHECK_EQ(in_child(scheduling), 0);
 	CHECK_EQ(in_child(settings), 0);
 	CHECK_EQ(in_child(memory), 0);
+	CHECK_EQ(in_child(remote_memory), 0);
 	return check_done("ids_limits");
 }

@@ -34,3 +34,8 @@ def test_cpu_games_of_root(result):
 @batch.command(program("/programs/hostile 1000"))
 def test_cpu_games_of_a_user(result):
     check(result, "hostile")
+
+
+@batch.command(program("/programs/hostile_calls 1 11"))
+def test_calls_in_bad_faith(result):
+    check(result, "hostile_calls")

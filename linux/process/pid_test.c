@@ -67,7 +67,7 @@ KTEST(process, credentials_by_groups_and_capabilities)
 		.uid = 1000, .euid = 1000, .gid = 100, .egid = 100, .cap_bset = CAP_ALL};
 	cred_exec(&user, true, 0, false, 0, &secure);
 	EXPECT_TRUE(secure && user.euid == 0 && user.suid == 0 && user.uid == 1000 &&
-	       user.cap_effective == CAP_ALL);
+		    user.cap_effective == CAP_ALL);
 	struct cred plain = {.uid = 1000, .euid = 1000, .suid = 1000, .cap_bset = CAP_ALL};
 	cred_exec(&plain, false, 0, false, 0, &secure);
 	EXPECT_TRUE(!secure && !plain.cap_effective && !plain.cap_permitted);

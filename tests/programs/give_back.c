@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// All memory comes back: a thousand each of processes, programs, threads, mappings, pipes, sockets, and files leave no page behind.
+// All memory comes back: a thousand each of processes, programs, threads, mappings, pipes, sockets,
+// and files leave no page behind.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -79,13 +80,19 @@ static void sockets(void)
 {
 	static char bytes[2 * PAGE];
 	int fds[2];
-	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && write(fds[1], bytes, sizeof(bytes)) == sizeof(bytes));
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 &&
+	      write(fds[1], bytes, sizeof(bytes)) == sizeof(bytes));
 	// and a descriptor in flight when both ends close
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { bytes, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec iov = {bytes, 1};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	*c = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS};
 	int other = open("/dev/null", O_RDONLY);
 	memcpy(CMSG_DATA(c), &other, sizeof(other));
 	CHECK(sendmsg(fds[0], &m, 0) == 1);
@@ -112,8 +119,9 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*once)(void);
-	} parts[] = { { "processes", processes }, { "programs", programs }, { "threads", threads }, { "mappings", mappings },
-		      { "pipes", pipes }, { "sockets", sockets }, { "files", files } };
+	} parts[] = {{"processes", processes}, {"programs", programs}, {"threads", threads},
+		     {"mappings", mappings},   {"pipes", pipes},       {"sockets", sockets},
+		     {"files", files}};
 
 	if (argc > 1 && !strcmp(argv[1], "child"))
 		return 0;
@@ -124,7 +132,8 @@ int main(int argc, char **argv)
 		for (int n = 0; n < TIMES; n++)
 			parts[i].once();
 		long after = free_kib(), lost = before - after;
-		for (int n = 0; n < 20 && lost > SLACK_KIB; n++) { // what is freed later, by other threads of the kernel
+		for (int n = 0; n < 20 && lost > SLACK_KIB;
+		     n++) { // what is freed later, by other threads of the kernel
 			usleep(50000);
 			lost = before - free_kib();
 		}

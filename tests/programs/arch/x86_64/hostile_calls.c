@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// System calls in bad faith: random numbers and arguments, memory that vanishes under a call, broken ELF files, storms of processes.
-// That it comes to its end with the kernel still there is the test. Arguments: seconds for each part, seed.
+// System calls in bad faith: random numbers and arguments, memory that vanishes under a call,
+// broken ELF files, storms of processes. That it comes to its end with the kernel still there is
+// the test. Arguments: seconds for each part, seed.
 #define _GNU_SOURCE
 #include <elf.h>
 #include <fcntl.h>
@@ -82,8 +83,10 @@ static void kill_all_ordinary(void)
 // Calls that would stop the test rather than hurt the kernel.
 static int forbidden(long nr)
 {
-	static const short numbers[] = { SYS_pause, SYS_rt_sigsuspend, SYS_exit, SYS_exit_group, SYS_sync, SYS_syncfs, SYS_vhangup, SYS_reboot,
-					 SYS_rt_sigreturn, SYS_munmap, SYS_mremap, SYS_brk, SYS_kill, SYS_tkill, SYS_tgkill };
+	static const short numbers[] = {
+		SYS_pause,  SYS_rt_sigsuspend, SYS_exit,   SYS_exit_group,   SYS_sync,
+		SYS_syncfs, SYS_vhangup,       SYS_reboot, SYS_rt_sigreturn, SYS_munmap,
+		SYS_mremap, SYS_brk,	       SYS_kill,   SYS_tkill,	     SYS_tgkill};
 	for (unsigned i = 0; i < COUNT(numbers); i++)
 		if (numbers[i] == nr)
 			return 1;
@@ -94,39 +97,91 @@ static char *arena; // 64 pages, every eighth missing
 
 static u64 argument(u64 *s, const int *fds)
 {
-	static const u64 odd[] = { 0, 1, 2, 3, 7, 8, 9, 16, 63, 64, 255, 256, 511, 1023, 4095, 4096, 4097, 65535, 65536, 0x7fffffff, 0x80000000,
-				   0xffffffff, 0x100000000, 0x7fffffffefff, 0x7fffffffffff, 0x800000000000, 0x7fffffffffffffff,
-				   0x8000000000000000, 0xffff800000000000, 0xffffffff80000000, ~4095ull, ~0ull - 7, ~0ull - 1, ~0ull };
-	static const char *const names[] = { "/tmp/hostile/a", "/tmp/hostile/b/c", "/proc/self/maps", "/proc/self/fd/3", "/dev/null", "/dev/zero",
-					     ".", "..", "", "/proc/self/status", "/proc/self/mem", "/dev/ptmx", "/proc/self/exe" };
+	static const u64 odd[] = {0,
+				  1,
+				  2,
+				  3,
+				  7,
+				  8,
+				  9,
+				  16,
+				  63,
+				  64,
+				  255,
+				  256,
+				  511,
+				  1023,
+				  4095,
+				  4096,
+				  4097,
+				  65535,
+				  65536,
+				  0x7fffffff,
+				  0x80000000,
+				  0xffffffff,
+				  0x100000000,
+				  0x7fffffffefff,
+				  0x7fffffffffff,
+				  0x800000000000,
+				  0x7fffffffffffffff,
+				  0x8000000000000000,
+				  0xffff800000000000,
+				  0xffffffff80000000,
+				  ~4095ull,
+				  ~0ull - 7,
+				  ~0ull - 1,
+				  ~0ull};
+	static const char *const names[] = {"/tmp/hostile/a",
+					    "/tmp/hostile/b/c",
+					    "/proc/self/maps",
+					    "/proc/self/fd/3",
+					    "/dev/null",
+					    "/dev/zero",
+					    ".",
+					    "..",
+					    "",
+					    "/proc/self/status",
+					    "/proc/self/mem",
+					    "/dev/ptmx",
+					    "/proc/self/exe"};
 	switch (rnd(s) % 8) {
 	case 0:
-	case 1: return odd[rnd(s) % COUNT(odd)];
-	case 2: return (u64)fds[rnd(s) % 16];
-	case 3: return (u64)arena + rnd(s) % (64 * PAGE);
-	case 4: return ((u64)arena + rnd(s) % (64 * PAGE)) & ~7ull;
-	case 5: return rnd(s) % 64;
-	case 6: return (u64)names[rnd(s) % COUNT(names)];
-	default: return rnd(s) >> rnd(s) % 64;
+	case 1:
+		return odd[rnd(s) % COUNT(odd)];
+	case 2:
+		return (u64)fds[rnd(s) % 16];
+	case 3:
+		return (u64)arena + rnd(s) % (64 * PAGE);
+	case 4:
+		return ((u64)arena + rnd(s) % (64 * PAGE)) & ~7ull;
+	case 5:
+		return rnd(s) % 64;
+	case 6:
+		return (u64)names[rnd(s) % COUNT(names)];
+	default:
+		return rnd(s) >> rnd(s) % 64;
 	}
 }
 
 static void fuzz(u64 s)
 {
-	static const int limits[][2] = { { RLIMIT_AS, 256 << 20 }, { RLIMIT_NPROC, 100 }, { RLIMIT_FSIZE, 1 << 20 }, { RLIMIT_NOFILE, 64 },
-					 { RLIMIT_CPU, 2 }, { RLIMIT_CORE, 0 } };
-	int fds[16] = { -1, -100, 0 };
+	static const int limits[][2] = {{RLIMIT_AS, 256 << 20},	 {RLIMIT_NPROC, 100},
+					{RLIMIT_FSIZE, 1 << 20}, {RLIMIT_NOFILE, 64},
+					{RLIMIT_CPU, 2},	 {RLIMIT_CORE, 0}};
+	int fds[16] = {-1, -100, 0};
 
 	become_ordinary();
 	setpgid(0, 0);
 	for (unsigned i = 0; i < COUNT(limits); i++)
-		setrlimit((__rlimit_resource_t)limits[i][0], &(struct rlimit){ (rlim_t)limits[i][1], (rlim_t)limits[i][1] });
+		setrlimit((__rlimit_resource_t)limits[i][0],
+			  &(struct rlimit){(rlim_t)limits[i][1], (rlim_t)limits[i][1]});
 	if (chdir(folder))
 		_exit(9);
 	closefrom(0);
 	arena = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (int i = 0; i < 64 * PAGE / 8; i++)
-		((u64 *)arena)[i] = rnd(&s) & 1 ? rnd(&s) >> rnd(&s) % 64 : (u64)arena + rnd(&s) % (64 * PAGE);
+		((u64 *)arena)[i] =
+			rnd(&s) & 1 ? rnd(&s) >> rnd(&s) % 64 : (u64)arena + rnd(&s) % (64 * PAGE);
 	for (int i = 7; i < 64; i += 8)
 		munmap(arena + i * PAGE, PAGE);
 	mprotect(arena + 5 * PAGE, PAGE, PROT_READ);
@@ -148,8 +203,8 @@ static void fuzz(u64 s)
 	for (int i = 0; i < 400; i++) {
 		long nr = (long)(rnd(&s) % 471);
 		if (!forbidden(nr))
-			syscall(nr, argument(&s, fds), argument(&s, fds), argument(&s, fds), argument(&s, fds), argument(&s, fds),
-				argument(&s, fds));
+			syscall(nr, argument(&s, fds), argument(&s, fds), argument(&s, fds),
+				argument(&s, fds), argument(&s, fds), argument(&s, fds));
 	}
 }
 
@@ -167,7 +222,8 @@ static void random_calls(void)
 		for (u64 i = 0; now() < end; i++) {
 			pid_t pid = fork();
 			if (!pid) {
-				fuzz((seed * 1000003 + i * WORKERS + (u64)w + 1) * 0x9e3779b97f4a7c15);
+				fuzz((seed * 1000003 + i * WORKERS + (u64)w + 1) *
+				     0x9e3779b97f4a7c15);
 				_exit(0);
 			}
 			wait_for(pid, 0.3);
@@ -193,12 +249,21 @@ static void *shaker(void *unused)
 	while (!stop) {
 		char *at = shaky + rnd(&s) % 16 * PAGE;
 		switch (rnd(&s) % 5) {
-		case 0: munmap(at, PAGE); break;
-		case 1: mprotect(at, PAGE, PROT_READ); break;
-		case 2: mprotect(at, PAGE, PROT_NONE); break;
-		case 3: madvise(at, PAGE, MADV_DONTNEED); break;
+		case 0:
+			munmap(at, PAGE);
+			break;
+		case 1:
+			mprotect(at, PAGE, PROT_READ);
+			break;
+		case 2:
+			mprotect(at, PAGE, PROT_NONE);
+			break;
+		case 3:
+			madvise(at, PAGE, MADV_DONTNEED);
+			break;
 		default:
-			mmap(shaky + (at - shaky) / 2, SHAKY / 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+			mmap(shaky + (at - shaky) / 2, SHAKY / 2, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		}
 	}
 	return NULL;
@@ -207,7 +272,8 @@ static void *shaker(void *unused)
 static void *caller(void *number)
 {
 	u64 s = seed + 1000 + (u64)number;
-	int pipes[2], zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY), file = open("/tmp/hostile/f", O_RDWR | O_CREAT, 0600);
+	int pipes[2], zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY),
+		      file = open("/tmp/hostile/f", O_RDWR | O_CREAT, 0600);
 
 	if (pipe2(pipes, O_NONBLOCK))
 		return NULL;
@@ -215,22 +281,55 @@ static void *caller(void *number)
 		char *at = shaky + rnd(&s) % SHAKY;
 		size_t len = rnd(&s) % (3 * PAGE);
 		switch (rnd(&s) % 16) {
-		case 0: syscall(SYS_read, zero, at, len); break;
-		case 1: syscall(SYS_write, null, at, len); break;
-		case 2: syscall(SYS_stat, at, at + 64); break;
-		case 3: syscall(SYS_futex, (u64)at & ~3ull, 128 | (rnd(&s) & 1 ? 0 : 1), 0, &(struct timespec){ 0, 1000 }, 0, 0); break;
-		case 4: syscall(SYS_write, pipes[1], at, len); break;
-		case 5: syscall(SYS_read, pipes[0], at, len); break;
-		case 6: syscall(SYS_pwrite64, file, at, len, 0); break;
-		case 7: syscall(SYS_pread64, file, at, len, 0); break;
-		case 8: syscall(SYS_getcwd, at, len); break;
-		case 9: syscall(SYS_uname, at); break;
-		case 10: syscall(SYS_rt_sigprocmask, 0, NULL, at, 8); break;
-		case 11: syscall(SYS_readv, zero, at, 4); break;
-		case 12: syscall(SYS_poll, at, 4, 0); break;
-		case 13: syscall(SYS_mremap, at - ((u64)at & 4095), PAGE, PAGE, 0); break;
-		case 14: syscall(SYS_clock_gettime, 1, at); break;
-		default: syscall(SYS_execve, at, at, at); break;
+		case 0:
+			syscall(SYS_read, zero, at, len);
+			break;
+		case 1:
+			syscall(SYS_write, null, at, len);
+			break;
+		case 2:
+			syscall(SYS_stat, at, at + 64);
+			break;
+		case 3:
+			syscall(SYS_futex, (u64)at & ~3ull, 128 | (rnd(&s) & 1 ? 0 : 1), 0,
+				&(struct timespec){0, 1000}, 0, 0);
+			break;
+		case 4:
+			syscall(SYS_write, pipes[1], at, len);
+			break;
+		case 5:
+			syscall(SYS_read, pipes[0], at, len);
+			break;
+		case 6:
+			syscall(SYS_pwrite64, file, at, len, 0);
+			break;
+		case 7:
+			syscall(SYS_pread64, file, at, len, 0);
+			break;
+		case 8:
+			syscall(SYS_getcwd, at, len);
+			break;
+		case 9:
+			syscall(SYS_uname, at);
+			break;
+		case 10:
+			syscall(SYS_rt_sigprocmask, 0, NULL, at, 8);
+			break;
+		case 11:
+			syscall(SYS_readv, zero, at, 4);
+			break;
+		case 12:
+			syscall(SYS_poll, at, 4, 0);
+			break;
+		case 13:
+			syscall(SYS_mremap, at - ((u64)at & 4095), PAGE, PAGE, 0);
+			break;
+		case 14:
+			syscall(SYS_clock_gettime, 1, at);
+			break;
+		default:
+			syscall(SYS_execve, at, at, at);
+			break;
 		}
 	}
 	return NULL;
@@ -242,7 +341,8 @@ static void vanishing_memory(void)
 
 	if (!pid) {
 		pthread_t t[6];
-		shaky = mmap(NULL, SHAKY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		shaky = mmap(NULL, SHAKY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			     0);
 		for (u64 i = 0; i < COUNT(t); i++)
 			if (pthread_create(&t[i], NULL, i < 2 ? shaker : caller, (void *)i))
 				_exit(8);
@@ -263,18 +363,39 @@ static void suicides(void)
 		pid_t pid = fork();
 		if (!pid) {
 			u64 here = (u64)__builtin_frame_address(0) & ~4095ull;
-			setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+			setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 			switch (way) {
-			case 0: munmap((void *)here, 4 * PAGE); break;
-			case 1: munmap((void *)PAGE, 0x7fffffffe000 - PAGE); break;
-			case 2: mprotect((void *)here, PAGE, PROT_NONE); break;
-			case 3: syscall(SYS_munmap, 0, 0x7ffffffff000); break;
-			case 4: syscall(SYS_brk, 0x400000); break;
-			case 5: mmap((void *)here, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0); break;
-			case 6: syscall(SYS_set_robust_list, ~0ull - 100, 24); break;
-			case 7: syscall(SYS_set_tid_address, 0xffffffff80000000); break;
-			case 8: syscall(SYS_prctl, PR_SET_MM, 1, 0, 0, 0); break;
-			case 9: syscall(SYS_set_robust_list, here, 24); break;
+			case 0:
+				munmap((void *)here, 4 * PAGE);
+				break;
+			case 1:
+				munmap((void *)PAGE, 0x7fffffffe000 - PAGE);
+				break;
+			case 2:
+				mprotect((void *)here, PAGE, PROT_NONE);
+				break;
+			case 3:
+				syscall(SYS_munmap, 0, 0x7ffffffff000);
+				break;
+			case 4:
+				syscall(SYS_brk, 0x400000);
+				break;
+			case 5:
+				mmap((void *)here, 4 * PAGE, PROT_READ,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+				break;
+			case 6:
+				syscall(SYS_set_robust_list, ~0ull - 100, 24);
+				break;
+			case 7:
+				syscall(SYS_set_tid_address, 0xffffffff80000000);
+				break;
+			case 8:
+				syscall(SYS_prctl, PR_SET_MM, 1, 0, 0, 0);
+				break;
+			case 9:
+				syscall(SYS_set_robust_list, here, 24);
+				break;
 			}
 			_exit(0);
 		}
@@ -294,8 +415,8 @@ static int exec_bytes(const void *bytes, size_t len, char **args)
 	close(fd);
 	pid_t pid = fork();
 	if (!pid) {
-		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-		setrlimit(RLIMIT_CPU, &(struct rlimit){ 1, 1 });
+		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+		setrlimit(RLIMIT_CPU, &(struct rlimit){1, 1});
 		execve(name, args, args + 1);
 		_exit(99);
 	}
@@ -304,19 +425,32 @@ static int exec_bytes(const void *bytes, size_t len, char **args)
 
 static void broken_programs(void)
 {
-	static const unsigned char exit_7[] = { 0xb8, 60, 0, 0, 0, 0xbf, 7, 0, 0, 0, 0x0f, 0x05 };
+	static const unsigned char exit_7[] = {0xb8, 60, 0, 0, 0, 0xbf, 7, 0, 0, 0, 0x0f, 0x05};
 	struct {
 		Elf64_Ehdr e;
 		Elf64_Phdr p[3];
 		unsigned char code[64];
 	} good = {
-		.e = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, 1 }, .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = 1,
-		       .e_phoff = sizeof(Elf64_Ehdr), .e_ehsize = sizeof(Elf64_Ehdr), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 3 },
-		.p = { { .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = 0x400000, .p_align = 4096 },
-		       { .p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_vaddr = 0x402000, .p_memsz = 10000, .p_align = 4096 },
-		       { .p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W } },
+		.e = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, 1},
+		      .e_type = ET_EXEC,
+		      .e_machine = EM_X86_64,
+		      .e_version = 1,
+		      .e_phoff = sizeof(Elf64_Ehdr),
+		      .e_ehsize = sizeof(Elf64_Ehdr),
+		      .e_phentsize = sizeof(Elf64_Phdr),
+		      .e_phnum = 3},
+		.p = {{.p_type = PT_LOAD,
+		       .p_flags = PF_R | PF_X,
+		       .p_vaddr = 0x400000,
+		       .p_align = 4096},
+		      {.p_type = PT_LOAD,
+		       .p_flags = PF_R | PF_W,
+		       .p_vaddr = 0x402000,
+		       .p_memsz = 10000,
+		       .p_align = 4096},
+		      {.p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W}},
 	};
-	char *args[] = { "x", NULL, NULL };
+	char *args[] = {"x", NULL, NULL};
 	u64 s = seed * 7919 + 5;
 	double end = now() + seconds;
 
@@ -332,10 +466,13 @@ static void broken_programs(void)
 			if (rnd(&s) & 1)
 				((unsigned char *)&bad)[at] = (unsigned char)rnd(&s);
 			else
-				((u64 *)&bad)[at / 8] = (u64[]){ 0, ~0ull, 1ull << 63, 0x7ffffffff000, 0x800000000000, 4095, 1, 1ull << 47 }[rnd(&s) % 8];
+				((u64 *)&bad)[at / 8] = (u64[]){
+					0,    ~0ull, 1ull << 63, 0x7ffffffff000, 0x800000000000,
+					4095, 1,     1ull << 47}[rnd(&s) % 8];
 		}
 		if (rnd(&s) % 4 == 0)
-			bad.p[2].p_type = PT_INTERP, bad.p[2].p_filesz = rnd(&s) % 5000, bad.p[2].p_offset = rnd(&s) % 400;
+			bad.p[2].p_type = PT_INTERP, bad.p[2].p_filesz = rnd(&s) % 5000,
+			bad.p[2].p_offset = rnd(&s) % 400;
 		exec_bytes(&bad, rnd(&s) % 8 ? sizeof(bad) : rnd(&s) % sizeof(bad), args);
 	}
 	static char zeroes[65536];
@@ -400,7 +537,8 @@ static void storms(void)
 
 int main(int argc, char **argv)
 {
-	static void (*const parts[])(void) = { random_calls, vanishing_memory, suicides, broken_programs, storms };
+	static void (*const parts[])(void) = {random_calls, vanishing_memory, suicides,
+					      broken_programs, storms};
 
 	if (argc > 1 && !strcmp(argv[1], "child"))
 		return 0;

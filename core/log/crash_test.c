@@ -85,6 +85,19 @@ static void wait_for_own_lock(void)
 	spin_lock(&lock);
 }
 
+static u32 recurse(u32 depth)
+{
+	volatile u8 room[256];
+
+	room[depth % sizeof(room)] = (u8)depth;
+	return depth == ~0u ? 0 : recurse(depth + 1) + room[0]; // far deeper than any stack
+}
+
+static void overflow_stack(void)
+{
+	log_info("%u", recurse(0));
+}
+
 static void panic_plainly(void)
 {
 	panic("on purpose");
@@ -105,7 +118,7 @@ static void crash_if_asked(void)
 		{"fault", write_to_nowhere},	   {"jump", jump_to_nowhere},
 		{"interrupt", fault_in_interrupt}, {"lock-order", take_locks_in_wrong_order},
 		{"other-cpu", on_another_cpu},	   {"reporting", while_reporting},
-		{"stuck", wait_for_own_lock},
+		{"stuck", wait_for_own_lock},	   {"stack", overflow_stack},
 	};
 	const char *wanted = cmdline_value("halyard.crash");
 

@@ -72,6 +72,12 @@ def test_panic_on_another_cpu_shows_the_first_one_too(console):
     frames(text, "smp_call", "crash_if_asked")
 
 
+def test_stack_overflow_is_named(console):
+    text = crash(console, "stack")
+    assert "Oops: kernel stack overflow" in text
+    frames(text, "recurse", "recurse")
+
+
 def test_fault_while_reporting_ends_all_the_same(console):
     text = crash(console, "reporting")
     assert "Kernel panic - not syncing: on purpose, with a broken console" in text

@@ -46,3 +46,5 @@
 /* Native calls lie above Linux's numbers (abi/native.h). */
 #define NR_HALYARD_ELEVATE   0x10000
 #define NR_HALYARD_LOWER     0x10001
+
+#define VECTOR_STACK_OVERFLOW 256 /* not the CPU's: see trap_entry */

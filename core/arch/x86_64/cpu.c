@@ -28,6 +28,7 @@ DEFINE_PERCPU(u64, percpu_self);
 DEFINE_PERCPU(u32, cpu_number);
 DEFINE_PERCPU(struct thread *, cpu_current);
 DEFINE_PERCPU(uintptr_t, cpu_kstack_top);
+DEFINE_PERCPU(uintptr_t, cpu_kstack_limit);
 DEFINE_PERCPU(u64, cpu_user_rsp);
 DEFINE_PERCPU(u64, cpu_elevations);
 DEFINE_PERCPU(u64, cpu_elevations_refused);

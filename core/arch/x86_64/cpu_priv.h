@@ -9,6 +9,9 @@
 DECLARE_PERCPU(
 	uintptr_t,
 	cpu_kstack_top); // of the running thread: where entries from programs build their frame
+// An interrupted kernel RSP below this is an overflow of the running thread's kernel stack. 0: no
+// check.
+DECLARE_PERCPU(uintptr_t, cpu_kstack_limit);
 DECLARE_PERCPU(u64, cpu_user_rsp); // scratch of the system-call entry
 DECLARE_PERCPU(u64, cpu_elevations);
 DECLARE_PERCPU(u64, cpu_elevations_refused);

@@ -95,6 +95,8 @@ trap_entry_from_program:
 	pushq %rdi
 	movq %rsp, %rax
 	movq 56(%rsp), %rsp
+	cmpq %gs:cpu_kstack_limit, %rsp
+	jb kernel_stack_overflow	// its guard page: a frame there would fault for ever
 	andq $-16, %rsp
 	subq $8, %rsp
 2:	pushq 64(%rax)
@@ -140,6 +142,13 @@ trap_return:			// RSP = frame; whatever had to be done before a program runs is 
 iret_to_kernel:
 	iretq
 
+kernel_stack_overflow:
+	movq %rax, %rsp
+	popq %rdi
+	popq %rax
+	movq $VECTOR_STACK_OVERFLOW, (%rsp)
+	jmp paranoid_kernel
+
 	// NMI, #DB, #MC, #DF: on their own stacks, at any instruction, with any GS. The stack's top word is this CPU's offset.
 	.balign 16
 paranoid_entry:
@@ -151,7 +160,9 @@ paranoid_entry:
 	jne 1f
 	swapgs
 	jmp trap_entry_from_program
-1:	pushq $-1		// rearrange: the frame is built below the CPU's words
+1:
+paranoid_kernel:
+	pushq $-1		// rearrange: the frame is built below the CPU's words
 	PUSH_REGS_AFTER_ORIG
 	movl $0xc0000101, %ecx	// GS base
 	rdmsr

@@ -13,6 +13,8 @@ struct thread *arch_switch_stack(struct thread *prev, struct thread *next, u64 *
 extern void thread_trampoline(void);
 void fpu_switch(struct thread *prev, struct thread *next);
 
+constexpr uintptr_t KSTACK_MARGIN = 512; // room for a frame above the guard page
+
 // What arch_switch_stack pops.
 struct switch_frame {
 	u64 r15, r14, r13, r12, rbx, rbp, ret;
@@ -138,6 +140,7 @@ struct thread *arch_switch(struct thread *prev, struct thread *next)
 	}
 	this_cpu_write(cpu_current, next);
 	this_cpu_write(cpu_kstack_top, next->kstack_top);
+	this_cpu_write(cpu_kstack_limit, (uintptr_t)next->kstack + KSTACK_MARGIN);
 	return arch_switch_stack(prev, next, &p->rsp, n->rsp);
 }
 

@@ -95,6 +95,8 @@ static const char *const fault_names[] = {
 };
 static const char *fault_name(u64 vector)
 {
+	if (vector == VECTOR_STACK_OVERFLOW)
+		return "kernel stack overflow";
 	return vector < sizeof(fault_names) / sizeof(*fault_names) ? fault_names[vector]
 								   : "unexpected exception";
 }

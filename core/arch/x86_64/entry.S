@@ -154,13 +154,15 @@ kernel_stack_overflow:
 paranoid_entry:
 	cld
 	clac
-	testb $3, 24(%rsp)	// a single step or watchpoint of a program: the ordinary way
-	jz 1f
-	cmpb $1, (%rsp)
-	jne 1f
-	swapgs
+	cmpb $1, (%rsp)		// a single step or watchpoint of a program or of elevated code: the ordinary way
+	jne paranoid_kernel
+	testb $3, 24(%rsp)
+	jnz 1f
+	cmpq $0, 16(%rsp)
+	jns trap_entry_from_program
+	jmp paranoid_kernel
+1:	swapgs
 	jmp trap_entry_from_program
-1:
 paranoid_kernel:
 	pushq $-1		// rearrange: the frame is built below the CPU's words
 	PUSH_REGS_AFTER_ORIG

@@ -222,6 +222,34 @@ static void self_signal(void)
 	CHECK((handler_cs & 3) == 3);
 }
 
+static volatile sig_atomic_t traps;
+static void on_trap(int s)
+{
+	(void)s;
+	traps++;
+}
+#define SINGLE_STEPS()                                                                                  \
+	__asm__ volatile(                                                                               \
+		"pushfq; orq $0x100, (%%rsp); popfq; nop; nop; pushfq; andq $~0x100, (%%rsp); popfq" :: \
+			: "memory", "cc")
+
+static void debug_exceptions(void) // single steps, of elevated code too, are signals
+{
+	struct sigaction a = {.sa_handler = on_trap};
+	CHECK(sigaction(SIGTRAP, &a, NULL) == 0);
+	traps = 0;
+	SINGLE_STEPS();
+	int lowered = traps;
+	CHECK(lowered > 1);
+	with_privilege
+	{
+		SINGLE_STEPS();
+		CHECK(traps == 2 * lowered);
+		CHECK((cs() & 3) == 0);
+	}
+	signal(SIGTRAP, SIG_DFL);
+}
+
 static sigjmp_buf out;
 static volatile unsigned long fault_addr;
 static void on_segv(int s, siginfo_t *si, void *u)
@@ -363,6 +391,7 @@ int main(int argc, char **argv)
 	RUN(red_zone);
 	RUN(hostile_gs);
 	RUN(self_signal);
+	RUN(debug_exceptions);
 	RUN(fault_is_a_signal);
 	RUN(one_thread_of_many);
 	RUN(children_begin_lowered);

@@ -66,6 +66,8 @@ static struct unix_message *message_create(struct io *io, size_t len,
 	return m;
 }
 
+constexpr u32 BULK_BYTES = 4096;
+
 // Appends m: 0, or -EPIPE, -ECONNREFUSED when nobody will read it.
 static int enqueue(struct unix_sock *to, struct unix_message *m)
 {
@@ -75,11 +77,17 @@ static int enqueue(struct unix_sock *to, struct unix_message *m)
 		spin_unlock(&to->lock);
 		return r;
 	}
+	u32 len = m->len;
 	list_add_tail(&to->queue, &m->link);
 	store_once(&to->queued, to->queued + charge(m));
 	store_once(&to->count, to->count + 1);
 	spin_unlock(&to->lock);
-	wait_queue_wake_sync(&to->read_wait, ~0u, POLLIN | POLLRDNORM);
+	// The sender of a short message waits for its answer next; a long one goes on sending, so
+	// that the reader is better off on a CPU of its own.
+	if (len < BULK_BYTES)
+		wait_queue_wake_sync(&to->read_wait, ~0u, POLLIN | POLLRDNORM);
+	else
+		wait_queue_wake(&to->read_wait, ~0u, POLLIN | POLLRDNORM);
 	return 0;
 }
 
@@ -230,7 +238,7 @@ static void dequeue(struct unix_sock *u, struct unix_message *m)
 		return;
 	smp_mb();
 	if (unlikely(wait_queue_active(&from->write_wait)) && unix_has_room(from, u))
-		wait_queue_wake_sync(&from->write_wait, ~0u, POLLOUT | POLLWRNORM);
+		wait_queue_wake(&from->write_wait, ~0u, POLLOUT | POLLWRNORM);
 }
 
 // m has been read. What still carries descriptors is freed by doomed_free: closing a file takes

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// AF_UNIX: the socket itself, shared by unix.c (names, connections) and unix_data.c (queues).
+// AF_UNIX: the socket itself, shared by unix.c (connections), unix_name.c and unix_data.c (queues).
 #pragma once
 #include "core/lock.h"
 #include "core/wait.h"
 #include "linux/socket.h"
+
+constexpr u32 SUN_HEADER = offsetof(struct sockaddr_any, data);
 
 struct unix_addr { // immutable
 	refcount_t refs;
@@ -64,6 +66,10 @@ void unix_addr_put(struct unix_addr *a);
 struct unix_addr *unix_addr_get_of(struct unix_sock *u); // counted or nullptr
 // The socket bound to a name, counted, or err_ptr(-ECONNREFUSED, -EPROTOTYPE, ...).
 struct unix_sock *unix_find(const struct sockaddr_any *a, u32 len, u16 type);
+int unix_autobind(struct unix_sock *u); // gives it a name if it has none
+int unix_bind(struct socket *s, const struct sockaddr_any *a, u32 len);
+int unix_name(struct socket *s, bool peer, struct sockaddr_any *out); // its length, or -ENOTCONN
+void unix_name_release(struct unix_sock *u);			      // its name can be taken again
 struct unix_sock *unix_peer_get(struct unix_sock *u);
 void unix_message_free(struct unix_message *m);
 bool unix_has_room(const struct unix_sock *from, const struct unix_sock *to);

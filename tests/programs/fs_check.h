@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What the fs_*.c programs share: checks that report and go on, and a directory of their own to
-// work in. Arguments: [directory to work below] (default: /tmp, made when missing).
+// What the fs_*.c programs share: a directory of their own to work in, and what they ask of files.
+// Arguments: [directory to work below] (default: /tmp, made when missing).
 #define _GNU_SOURCE
 #pragma once
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -28,49 +24,13 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
-#include <unistd.h>
 #include <utime.h>
+#include "tests/programs/check.h"
 
 // Bad arguments are given on purpose.
 #pragma GCC diagnostic ignored "-Wstringop-overflow"
 #pragma GCC diagnostic ignored "-Wstringop-overread"
 #pragma GCC diagnostic ignored "-Wnonnull"
-
-static int fs_failures;
-
-#define CHECK(x)                                                                                \
-	do {                                                                                    \
-		errno = 0;                                                                      \
-		if (!(x)) {                                                                     \
-			printf("FAIL %s:%d: %s (errno %d %s)\n", __func__, __LINE__, #x, errno, \
-			       strerror(errno));                                                \
-			fs_failures++;                                                          \
-		}                                                                               \
-	} while (0)
-
-// The call must fail with that errno.
-#define CHECK_ERR(x, e)                                                                    \
-	do {                                                                               \
-		errno = 0;                                                                 \
-		long r_ = (long)(x);                                                       \
-		int e_ = errno;                                                            \
-		if (r_ != -1 || e_ != (e)) {                                               \
-			printf("FAIL %s:%d: %s gave %ld, errno %d %s, not %s\n", __func__, \
-			       __LINE__, #x, r_, e_, strerror(e_), #e);                    \
-			fs_failures++;                                                     \
-		}                                                                          \
-	} while (0)
-
-#define CHECK_EQ(x, y)                                                                    \
-	do {                                                                              \
-		errno = 0;                                                                \
-		long long a_ = (long long)(x), b_ = (long long)(y);                       \
-		if (a_ != b_) {                                                           \
-			printf("FAIL %s:%d: %s is %lld, not %lld (errno %d)\n", __func__, \
-			       __LINE__, #x, a_, b_, errno);                              \
-			fs_failures++;                                                    \
-		}                                                                         \
-	} while (0)
 
 static char fs_work[PATH_MAX];
 
@@ -82,7 +42,7 @@ static inline void fs_begin(int argc, char **argv)
 	snprintf(fs_work, sizeof(fs_work), "%s/fs_test.%d", base, (int)getpid());
 	umask(022);
 	if (mkdir(fs_work, 0755) || chdir(fs_work)) {
-		printf("FAIL cannot work in %s: %s\n", fs_work, strerror(errno));
+		printf("FAILED cannot work in %s: %s\n", fs_work, strerror(errno));
 		exit(1);
 	}
 }
@@ -90,11 +50,10 @@ static inline void fs_begin(int argc, char **argv)
 static inline int fs_end(void)
 {
 	if (chdir("/") || rmdir(fs_work)) {
-		printf("FAIL %s is not empty at the end: %s\n", fs_work, strerror(errno));
-		fs_failures++;
+		printf("FAILED %s is not empty at the end: %s\n", fs_work, strerror(errno));
+		check_failed();
 	}
-	printf("%d failures\n", fs_failures);
-	return fs_failures != 0;
+	return check_done(program_invocation_short_name);
 }
 
 static inline void fs_put(const char *name, const char *text)

@@ -171,7 +171,7 @@ static void test_posix_locks(void)
 		f = fl(F_WRLCK, 120, 1);
 		CHECK_ERR(fcntl(fd, F_SETLK, &f), EAGAIN);
 		CHECK_EQ(fcntl(fd, F_SETLKW, &f), 0); // until the parent lets go
-		_exit(fs_failures != 0);
+		_exit(check_failures != 0);
 	}
 	usleep(100000);
 	int other = open("f", O_RDONLY);
@@ -199,7 +199,7 @@ static void test_posix_locks(void)
 		CHECK_EQ(write(up[1], "x", 1), 1);
 		f = fl(F_WRLCK, 0, 1);
 		CHECK_EQ(fcntl(fd, F_SETLKW, &f), 0);
-		_exit(fs_failures != 0);
+		_exit(check_failures != 0);
 	}
 	CHECK_EQ(read(up[0], &c, 1), 1);
 	usleep(100000);
@@ -245,7 +245,7 @@ static void test_other_locks(void)
 	if (!kid) {
 		int c = open("f", O_RDONLY);
 		CHECK_EQ(flock(c, LOCK_EX), 0); // waits for b's end
-		_exit(fs_failures != 0);
+		_exit(check_failures != 0);
 	}
 	usleep(50000);
 	CHECK_EQ(flock(b, LOCK_UN), 0);

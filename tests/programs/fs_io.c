@@ -316,7 +316,7 @@ static void test_limits(void)
 		CHECK_ERR(write(fd, big, 9000), EFBIG);
 		CHECK_ERR(ftruncate(fd, 20000), EFBIG);
 		CHECK_EQ(ftruncate(fd, 5000), 0);
-		_exit(fs_failures != 0);
+		_exit(check_failures != 0);
 	}
 	fs_wait(pid);
 	CHECK_EQ(unlink("f"), 0);

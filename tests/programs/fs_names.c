@@ -381,7 +381,7 @@ static void rights_child(void)
 	CHECK_EQ(unlink("mine2"), 0);
 	CHECK_ERR(mknod("dev", S_IFCHR | 0600, makedev(1, 3)), EPERM);
 	CHECK_ERR(chroot("."), EPERM);
-	_exit(fs_failures != 0);
+	_exit(check_failures != 0);
 }
 
 static void test_rights(void)

@@ -2,21 +2,9 @@
 // What the proc_*.c programs share: reading a file of /proc whole, and the first check that fails
 // ends the program.
 #pragma once
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#define CHECK(x)                                                                                   \
-	do {                                                                                       \
-		if (!(x)) {                                                                        \
-			printf("FAILED %s:%d: %s (errno %d, %s)\n", __func__, __LINE__, #x, errno, \
-			       strerror(errno));                                                   \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
+#define CHECK_FATAL 1
+#include "tests/programs/check.h"
 
 static char text[1 << 16];
 

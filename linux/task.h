@@ -301,6 +301,7 @@ int process_rlimit_set(struct process *p, enum rlimit_kind k,
 void process_times(struct process *p, u64 *user_ns,
 		   u64 *system_ns); // all its threads, dead ones included
 void process_rusage(struct process *p, struct rusage_sums *out); // likewise
+void task_sums(struct task *t, struct rusage_sums *out);	 // of one thread
 // May the current thread look into p (ptrace's read rule, /proc/PID/*)? fs: by fs ids, else by real
 // ids.
 bool process_may_access(struct process *p, bool fs_ids);

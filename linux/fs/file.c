@@ -513,6 +513,17 @@ static u32 mode_of_flags(int flags)
 	return modes[flags & O_ACCMODE];
 }
 
+// Takes over p, also on failure.
+static struct file *file_create_pseudo(const struct path *p, const struct file_ops *ops, void *priv,
+				       int flags)
+{
+	struct file *f = file_create_on(p, ops, mode_of_flags(flags) | FILE_STREAM,
+					(u32)flags & (O_ACCMODE | O_NONBLOCK));
+	if (!is_err(f))
+		f->private_data = priv;
+	return f;
+}
+
 struct file *pseudo_file_create(const char *name, const struct file_ops *ops, void *priv, int flags)
 {
 	struct path p;
@@ -520,11 +531,7 @@ struct file *pseudo_file_create(const char *name, const struct file_ops *ops, vo
 	int err = pseudo_path(name, anon_inode, &p);
 	if (err)
 		return err_ptr(err);
-	struct file *f = file_create_on(&p, ops, mode_of_flags(flags) | FILE_STREAM,
-					(u32)flags & (O_ACCMODE | O_NONBLOCK));
-	if (!is_err(f))
-		f->private_data = priv;
-	return f;
+	return file_create_pseudo(&p, ops, priv, flags);
 }
 
 int pseudo_path_create(const char *prefix, u32 mode, const struct file_ops *ops, struct path *out)
@@ -546,11 +553,7 @@ struct file *pseudo_file_create_inode(const char *prefix, u32 mode, const struct
 	int err = pseudo_path_create(prefix, mode, S_ISSOCK(mode) ? &no_open_ops : ops, &p);
 	if (err)
 		return err_ptr(err);
-	struct file *f = file_create_on(&p, ops, mode_of_flags(flags) | FILE_STREAM,
-					(u32)flags & (O_ACCMODE | O_NONBLOCK));
-	if (!is_err(f))
-		f->private_data = priv;
-	return f;
+	return file_create_pseudo(&p, ops, priv, flags);
 }
 
 static int no_open(struct inode *inode, struct file *f)

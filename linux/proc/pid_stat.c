@@ -19,23 +19,6 @@ struct snapshot {
 	u64 start_ns;
 };
 
-static void task_sums(struct task *t, struct rusage_sums *out)
-{
-	*out = (struct rusage_sums){
-		.faults_minor = atomic_load(&t->thread.faults_minor),
-		.faults_major = atomic_load(&t->thread.faults_major),
-		.switches_voluntary = atomic_load(&t->thread.switches_voluntary),
-		.switches_forced = atomic_load(&t->thread.switches_forced),
-		.blocks_in = t->io_blocks_in,
-		.blocks_out = t->io_blocks_out,
-		.rchar = t->rchar,
-		.wchar = t->wchar,
-		.syscr = t->syscr,
-		.syscw = t->syscw,
-	};
-	thread_times(&t->thread, &out->user_ns, &out->system_ns);
-}
-
 static void snapshot_take(struct node *n, struct snapshot *s)
 {
 	struct process *p = n->process;

@@ -110,15 +110,19 @@ SYSCALL(setgid, u32 gid)
 	return 0;
 }
 
+// What a process may do with one of its ids without a capability: leave it, or make it one of
+// these.
+static bool keeps_or_takes(u32 id, u32 a, u32 b, u32 c)
+{
+	return id == UNCHANGED || id == a || id == b || id == c;
+}
+
 SYSCALL(setreuid, u32 r, u32 e)
 {
 	const struct cred *old = current_cred();
-	if (!capable(CAP_SETUID)) {
-		if (r != UNCHANGED && r != old->uid && r != old->euid)
-			return -EPERM;
-		if (e != UNCHANGED && e != old->uid && e != old->euid && e != old->suid)
-			return -EPERM;
-	}
+	if (!capable(CAP_SETUID) && !(keeps_or_takes(r, old->uid, old->euid, old->euid) &&
+				      keeps_or_takes(e, old->uid, old->euid, old->suid)))
+		return -EPERM;
 	struct cred *c = cred_prepare();
 	if (!c)
 		return -ENOMEM;
@@ -133,12 +137,9 @@ SYSCALL(setreuid, u32 r, u32 e)
 SYSCALL(setregid, u32 r, u32 e)
 {
 	const struct cred *old = current_cred();
-	if (!capable(CAP_SETGID)) {
-		if (r != UNCHANGED && r != old->gid && r != old->egid)
-			return -EPERM;
-		if (e != UNCHANGED && e != old->gid && e != old->egid && e != old->sgid)
-			return -EPERM;
-	}
+	if (!capable(CAP_SETGID) && !(keeps_or_takes(r, old->gid, old->egid, old->egid) &&
+				      keeps_or_takes(e, old->gid, old->egid, old->sgid)))
+		return -EPERM;
 	struct cred *c = cred_prepare();
 	if (!c)
 		return -ENOMEM;
@@ -156,13 +157,10 @@ SYSCALL(setregid, u32 r, u32 e)
 SYSCALL(setresuid, u32 r, u32 e, u32 s)
 {
 	const struct cred *old = current_cred();
-	if (!capable(CAP_SETUID)) {
-		u32 want[] = {r, e, s};
-		for (u32 i = 0; i < 3; i++)
-			if (want[i] != UNCHANGED && want[i] != old->uid && want[i] != old->euid &&
-			    want[i] != old->suid)
-				return -EPERM;
-	}
+	if (!capable(CAP_SETUID) && !(keeps_or_takes(r, old->uid, old->euid, old->suid) &&
+				      keeps_or_takes(e, old->uid, old->euid, old->suid) &&
+				      keeps_or_takes(s, old->uid, old->euid, old->suid)))
+		return -EPERM;
 	struct cred *c = cred_prepare();
 	if (!c)
 		return -ENOMEM;
@@ -177,13 +175,10 @@ SYSCALL(setresuid, u32 r, u32 e, u32 s)
 SYSCALL(setresgid, u32 r, u32 e, u32 s)
 {
 	const struct cred *old = current_cred();
-	if (!capable(CAP_SETGID)) {
-		u32 want[] = {r, e, s};
-		for (u32 i = 0; i < 3; i++)
-			if (want[i] != UNCHANGED && want[i] != old->gid && want[i] != old->egid &&
-			    want[i] != old->sgid)
-				return -EPERM;
-	}
+	if (!capable(CAP_SETGID) && !(keeps_or_takes(r, old->gid, old->egid, old->sgid) &&
+				      keeps_or_takes(e, old->gid, old->egid, old->sgid) &&
+				      keeps_or_takes(s, old->gid, old->egid, old->sgid)))
+		return -EPERM;
 	struct cred *c = cred_prepare();
 	if (!c)
 		return -ENOMEM;

@@ -168,14 +168,8 @@ SYSCALL(rt_sigpending, u64 __user *uset, size_t size)
 	return copy_to_user(uset, &set, size);
 }
 
-SYSCALL(rt_sigsuspend, const u64 __user *uset, size_t size)
+static long wait_for_handler(void)
 {
-	sigset_t set;
-	if (size != sizeof(set))
-		return -EINVAL;
-	if (get_user(set, uset))
-		return -EFAULT;
-	signal_mask_push(set);
 	for (;;) {
 		thread_prepare_sleep(THREAD_INTERRUPTIBLE);
 		if (thread_interrupt_pending(THREAD_INTERRUPTIBLE))
@@ -186,16 +180,20 @@ SYSCALL(rt_sigsuspend, const u64 __user *uset, size_t size)
 	return -ERESTARTNOHAND;
 }
 
+SYSCALL(rt_sigsuspend, const u64 __user *uset, size_t size)
+{
+	sigset_t set;
+	if (size != sizeof(set))
+		return -EINVAL;
+	if (get_user(set, uset))
+		return -EFAULT;
+	signal_mask_push(set);
+	return wait_for_handler();
+}
+
 SYSCALL(pause, void)
 {
-	for (;;) {
-		thread_prepare_sleep(THREAD_INTERRUPTIBLE);
-		if (thread_interrupt_pending(THREAD_INTERRUPTIBLE))
-			break;
-		schedule();
-	}
-	thread_finish_sleep();
-	return -ERESTARTNOHAND;
+	return wait_for_handler();
 }
 
 static int siginfo_to_user(void __user *out, const struct siginfo *info)

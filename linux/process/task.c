@@ -198,9 +198,9 @@ void rusage_add(struct rusage_sums *to, const struct rusage_sums *from)
 	to->syscw += from->syscw;
 }
 
-void process_sums_add_task(struct rusage_sums *s, struct task *t)
+void task_sums(struct task *t, struct rusage_sums *out)
 {
-	struct rusage_sums one = {
+	*out = (struct rusage_sums){
 		.faults_minor = atomic_load(&t->thread.faults_minor),
 		.faults_major = atomic_load(&t->thread.faults_major),
 		.switches_voluntary = atomic_load(&t->thread.switches_voluntary),
@@ -212,7 +212,13 @@ void process_sums_add_task(struct rusage_sums *s, struct task *t)
 		.syscr = t->syscr,
 		.syscw = t->syscw,
 	};
-	thread_times(&t->thread, &one.user_ns, &one.system_ns);
+	thread_times(&t->thread, &out->user_ns, &out->system_ns);
+}
+
+void process_sums_add_task(struct rusage_sums *s, struct task *t)
+{
+	struct rusage_sums one;
+	task_sums(t, &one);
 	rusage_add(s, &one);
 }
 

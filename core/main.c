@@ -8,6 +8,7 @@
 #include "core/irq.h"
 #include "core/ktest.h"
 #include "core/log.h"
+#include "core/mmu_space.h"
 #include "core/page.h"
 #include "core/panic.h"
 #include "core/personality.h"
@@ -17,7 +18,6 @@
 #include "core/smp.h"
 #include "core/thread.h"
 #include "core/time.h"
-#include "core/vm.h"
 #include "core/work.h"
 #include "core/version.h"
 #include <arch/cpu.h>
@@ -60,7 +60,7 @@ void kernel_main(void)
 	sched_init(); // from here on current() works
 	page_init();
 	slab_init();
-	vm_init();
+	mmu_init();
 	acpi_init();
 	irq_init();
 	time_init();

@@ -90,8 +90,9 @@ enum alloc_flags : u32 {
 	ALLOC_ATOMIC = 1 << 1, // may dip into the reserve; never reclaims (interrupts, no sleeping)
 	ALLOC_NOWARN = 1 << 2,
 };
-constexpr u32 PAGE_ORDER_MAX = 10; // 4 MiB
-constexpr u32 PAGE_ORDER_HUGE = 9; // 2 MiB
+constexpr u32 PAGE_ORDER_MAX = 10;		    // 4 MiB
+constexpr u32 PAGE_ORDER_HUGE = 9;		    // 2 MiB
+constexpr u64 HUGE_PAGES = 1ull << PAGE_ORDER_HUGE; // single pages in one of 2 MiB
 
 // 2^order physically contiguous pages, aligned to their size, refs = 1 on the head. nullptr when
 // memory is out. Any context with ALLOC_ATOMIC; otherwise where sleeping is allowed or not (it does
@@ -122,7 +123,9 @@ struct page_stats {
 	u64 cleared;		// free ones known to be zero
 };
 void page_stats_read(struct page_stats *s); // sums over CPUs: exact only when nothing runs
-u64 page_free_count(void);
+u64 page_free_count(void);		    // adds up all CPUs' caches; an estimate
+u64 buddy_free_count(void);		    // the same without the caches: a single load
+u64 page_managed_count(void);		    // free or not
 
 // Boot: takes the memory map of bootinfo. Panics with a readable sentence when it is too little
 // (less than 24 MiB usable).

@@ -4,6 +4,7 @@
 // fault means.
 #pragma once
 #include "base/types.h"
+#include "core/mmu_space.h"
 #include "core/thread.h"
 #include <arch/frame.h> // struct trap_frame
 
@@ -11,7 +12,7 @@ struct file;
 
 struct exception {
 	enum exception_kind {
-		EXC_PAGE_FAULT, // addr, and result: what vm_fault said
+		EXC_PAGE_FAULT, // addr, and result: what fault() said
 		EXC_ILLEGAL,	// undefined or privileged instruction
 		EXC_PROTECTION, // general protection, stack segment, alignment of a segment
 		EXC_DIVIDE,
@@ -38,6 +39,12 @@ struct personality {
 	// result already in the frame.
 	bool (*syscall_enter)(struct trap_frame *f);
 	void (*syscall_leave)(struct trap_frame *f);
+	// The current thread, or the kernel on its behalf (uaccess), touched addr, below USER_TOP,
+	// in s, its own space, and the CPU found no entry or not the right to do that. access: enum
+	// vm_access. Interrupts on; may sleep. 0: try again. -EFAULT: nothing is mapped; -EACCES:
+	// rights; -EIO: behind the end of what is mapped; -ENOMEM. Who fails gets the exception
+	// below, or the kernel's copy ends there.
+	int (*fault)(struct mmu_space *s, u64 addr, u32 access);
 	// A program's fault, in the faulting thread, interrupts on; may sleep; arranges for a
 	// signal.
 	void (*exception)(struct trap_frame *f, const struct exception *e);

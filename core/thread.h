@@ -13,7 +13,7 @@
 #include "core/smp.h"
 #include <arch/thread.h> // struct arch_thread, current()
 
-struct vm_space;
+struct mmu_space;
 struct thread;
 
 enum thread_state : u32 {
@@ -58,11 +58,11 @@ struct sched_entity { // run-queue lock of thread.cpu
 
 struct thread {
 	// hot: touched by entry, exit and switch
-	atomic_u32 work;	// enum thread_work
-	atomic_u32 state;	// enum thread_state
-	uintptr_t kstack_top;	// immutable
-	struct vm_space *space; // own thread (exec) or creation; nullptr: kernel thread. For a
-				// kernel thread borrowed: see active_space
+	atomic_u32 work;	 // enum thread_work
+	atomic_u32 state;	 // enum thread_state
+	uintptr_t kstack_top;	 // immutable
+	struct mmu_space *space; // own thread (exec) or creation; nullptr: kernel thread,
+				 // which runs on whatever is loaded
 	enum vm_view_tag : u32 { THREAD_VIEW_PROGRAM, THREAD_VIEW_ELEVATED } view; // own thread
 	u32 elevated;	  // nesting as core knows it: 0 or 1. Own thread
 	bool may_elevate; // granted. Set while the thread is stopped or by itself

@@ -12,8 +12,8 @@
 #include "base/rbtree.h"
 #include "base/types.h"
 #include "core/lock.h"
+#include "core/mmu_space.h"
 #include "core/page.h"
-#include "core/smp.h"
 
 struct vm_space;
 struct vm_object;
@@ -106,6 +106,7 @@ struct vm_area {
 };
 
 struct vm_space {
+	struct mmu_space mmu;	  // what the CPUs see; first, so that the way back costs nothing
 	refcount_t users;	  // threads and remote accessors
 	rwlock_t lock;		  // LOCK_vm_space. Guards everything below but what says otherwise
 	struct rb_root areas;	  // by start
@@ -117,9 +118,7 @@ struct vm_space {
 	u64 pages_mapped_limit;	     // RLIMIT_AS in pages; ~0 none
 	u64 data_limit, stack_limit; // RLIMIT_DATA, RLIMIT_STACK in bytes
 	u64 total_pages, data_pages, stack_pages, exec_pages, locked_pages,
-		shared_pages;	       // of areas
-	atomic_u64 rss_anon, rss_file; // pages; lock-free
-	u64 rss_peak;		       // racy; read it by vm_space_rss_peak
+		shared_pages; // of areas
 	u64 arg_start, arg_end, env_start, env_end, code_start, code_end, data_start, data_end,
 		stack_start; // for /proc; set by exec
 	u8 auxv[512];
@@ -127,19 +126,14 @@ struct vm_space {
 	struct file *exe; // counted; lock
 	u64 vdso;	  // address of the vDSO, 0 none
 	bool dumpable;
-	// page tables
-	phys_t root[2]; // VIEW_PROGRAM, VIEW_ELEVATED; immutable. Their entries change together,
-			// under the first's table lock
-	atomic_u64 active_cpus; // CPUs whose TLB may hold entries of this space
-	atomic_u64 tlb_gen;	// incremented by every invalidation
-	u64 id;			// never reused; keys address-space ids (PCID/ASID)
-	atomic_u64 table_pages;
 	void *personality; // the personality's own (AIO, ...), freed by its hook
 };
-enum vm_view : u32 { VIEW_PROGRAM, VIEW_ELEVATED };
 
-extern struct vm_space
-	kernel_space; // the kernel's root; kernel threads run on it or on whatever is loaded
+// The space whose mmu s is; nullptr stays nullptr. s is not kernel_space.
+static __always_inline struct vm_space *vm_space_of(struct mmu_space *s)
+{
+	return s ? container_of(s, struct vm_space, mmu) : nullptr;
+}
 
 [[nodiscard]] struct vm_space *vm_space_create(void); // empty; users = 1
 static inline void vm_space_get(struct vm_space *s)
@@ -150,15 +144,9 @@ void vm_space_put(struct vm_space *s); // the last one unmaps and frees everythi
 // A copy-on-write copy. *out has users = 1. May sleep; -ENOMEM.
 [[nodiscard]] int vm_space_fork(struct vm_space *parent, struct vm_space **out);
 void vm_space_unmap_all(struct vm_space *s);
-// The most pages that were mapped at once, as far as it was noticed (whenever some were unmapped,
-// and now).
 static inline u64 vm_space_rss_peak(struct vm_space *s)
 {
-	u64 now = atomic_load(&s->rss_anon) + atomic_load(&s->rss_file);
-
-	if (now > READ_ONCE(s->rss_peak))
-		WRITE_ONCE(s->rss_peak, now);
-	return READ_ONCE(s->rss_peak);
+	return mmu_space_rss_peak(&s->mmu);
 }
 
 struct vm_map_args {
@@ -187,16 +175,10 @@ int vm_mincore(struct vm_space *s, u64 addr, u64 len,
 int vm_sync(struct vm_space *s, u64 addr, u64 len, int flags); // as msync(2)
 int vm_populate(struct vm_space *s, u64 addr, u64 len);
 
-enum vm_access : u32 {
-	VM_READ = 1,
-	VM_WRITE = 2,
-	VM_EXEC = 4,
-	VM_PRESENT = 8 /* the entry was there: a rights fault */
-};
 // Resolves a fault of the current thread. 0: retry the instruction. -EFAULT: nothing is mapped
 // (SEGV_MAPERR); -EACCES: rights (SEGV_ACCERR); -EIO: behind the object's end (SIGBUS BUS_ADRERR);
-// -ENOMEM. May sleep. Takes lock for reading.
-int vm_fault(struct vm_space *s, u64 addr, u32 access);
+// -ENOMEM. May sleep. Takes lock for reading. It is personality->fault; mmu is a vm_space's.
+int vm_fault(struct mmu_space *mmu, u64 addr, u32 access);
 // Copies from or to another space (or this one) through the direct map, faulting pages in; what it
 // returns is the bytes done. force: as ptrace may (reads PROT_NONE, writes read-only private pages
 // by copying).
@@ -220,10 +202,3 @@ struct vm_key {
 	u64 b;
 };
 int vm_shared_key(struct vm_space *s, u64 addr, struct vm_key *out);
-
-// Makes this CPU run on view of s (nullptr: the kernel's). Preemption off.
-void vm_space_activate(struct vm_space *s, enum vm_view view);
-void vm_space_leave_cpu(void); // this CPU goes idle or runs a kernel thread for long: stop taking
-			       // part in shootdowns when convenient
-void vm_init(void);
-void vm_init_cpu(void); // every other CPU, once, early: MMU features; loads the kernel's root

@@ -199,6 +199,16 @@ static inline struct process *current_process(void)
 {
 	return current_task()->process;
 }
+// A task's address space: the current one's, one that does not run yet, or as long as the signal
+// lock is held. nullptr: none any more.
+static inline struct vm_space *task_space(const struct task *t)
+{
+	return vm_space_of(t->thread.space);
+}
+static inline struct vm_space *current_space(void) // nullptr in a kernel thread
+{
+	return vm_space_of(current()->space);
+}
 static inline bool current_is_task(void)
 {
 	return current()->id != 0;

@@ -2,12 +2,12 @@
 // access.c: looking into a space from outside: debuggers, /proc, futex keys, mincore, and touching
 // pages ahead of use.
 #include "base/string.h"
-#include "core/mm/mm.h"
+#include "core/mm/areas.h"
 
 // The level 0 or large entry that maps addr, 0 when none does.
 static pte_t entry_at(struct vm_space *s, u64 addr, struct page **table, pte_t **entry)
 {
-	pte_t *pmd = pt_find(s, addr);
+	pte_t *pmd = pt_find(&s->mmu, addr);
 	pte_t m = pmd ? pte_load(pmd) : 0;
 
 	if (pte_is_table(m)) {
@@ -109,7 +109,7 @@ int vm_shared_key(struct vm_space *s, u64 addr, struct vm_key *out)
 			*out = (struct vm_key){(u64)(uintptr_t)a->object,
 					       addr - a->start + a->offset};
 		else
-			*out = (struct vm_key){s->id << 1 | 1, addr}; // odd: never a pointer
+			*out = (struct vm_key){s->mmu.id << 1 | 1, addr}; // odd: never a pointer
 		r = 0;
 	}
 	read_unlock(&s->lock);
@@ -122,7 +122,7 @@ int vm_shared_key(struct vm_space *s, u64 addr, struct vm_key *out)
 static int populate_area(struct vm_area *a, u64 start, u64 end, u32 access)
 {
 	for (u64 at = start; at < end; at += PAGE_SIZE) {
-		pte_t *pmd = pt_find(a->space, at);
+		pte_t *pmd = pt_find(&a->space->mmu, at);
 
 		if (pmd && pte_large(pte_load(pmd)) && pte_writable(pte_load(pmd))) {
 			at = align_down(at, HUGE_SIZE) + HUGE_SIZE - PAGE_SIZE;
@@ -260,8 +260,8 @@ void vm_area_usage(struct vm_area *a, struct vm_usage *out)
 	pte_t *pmd;
 
 	*out = (struct vm_usage){};
-	for (u64 at = pt_next(a->space, a->start, a->end, &pmd); at < a->end;
-	     at = pt_next(a->space, at, a->end, &pmd)) {
+	for (u64 at = pt_next(&a->space->mmu, a->start, a->end, &pmd); at < a->end;
+	     at = pt_next(&a->space->mmu, at, a->end, &pmd)) {
 		u64 next = min(align_down(at, HUGE_SIZE) + HUGE_SIZE, a->end);
 		pte_t m = pte_load(pmd);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // advise.c: madvise, mlock, msync: what programs say about ranges of their areas.
-#include "core/mm/mm.h"
+#include "core/mm/areas.h"
 
 enum advice { // Linux's numbers
 	MADV_NORMAL,
@@ -59,7 +59,7 @@ static int step_discard(struct vm_area *a, u64 start, u64 end, int advice)
 	if ((a->flags & VM_LOCKED) ||
 	    (advice == MADV_FREE && (a->object || (a->flags & VM_SHARED))))
 		return -EINVAL;
-	gather_init(&g, a->space);
+	gather_init(&g, &a->space->mmu);
 	bool whole = zap_range(&g, start, end, ZAP_ALL);
 
 	gather_flush(&g);

@@ -13,8 +13,9 @@
 //   (memory objects need not be).
 // A read-only entry in a writable private area is a page shared by fork, or of an object: it is
 // copied, unless its count says that nobody else has it.
-#include "core/mm/mm.h"
+#include "core/mm/areas.h"
 #include "core/personality.h"
+#include <arch/mmu.h>
 
 struct page *zero_page;
 
@@ -68,7 +69,7 @@ static int fault_anon(const struct place *at, bool write)
 	if (unlikely(!p))
 		return -ENOMEM;
 	if (likely(entry_replace(at, 0, private_entry(a, p))))
-		atomic_add(&a->space->rss_anon, 1);
+		atomic_add(&a->space->mmu.rss_anon, 1);
 	else
 		page_put(p);
 	return 0;
@@ -86,12 +87,12 @@ static int replace_by_copy(const struct place *at, pte_t old, struct page *copy)
 	if (!(old & PTE_ANON)) {
 		if (at->area->object && !(at->area->flags & VM_HAS_ANON))
 			__atomic_fetch_or(&at->area->flags, VM_HAS_ANON, __ATOMIC_RELAXED);
-		atomic_add(&s->rss_anon, 1);
+		atomic_add(&s->mmu.rss_anon, 1);
 		if (old && !(old & PTE_ZERO))
-			atomic_sub(&s->rss_file, 1);
+			atomic_sub(&s->mmu.rss_file, 1);
 	}
 	if (old)
-		tlb_flush_range(s, at->addr, at->addr + PAGE_SIZE);
+		tlb_flush_range(&s->mmu, at->addr, at->addr + PAGE_SIZE);
 	if (old && !(old & PTE_ZERO))
 		page_put(pte_counted(old));
 	return 0;
@@ -170,7 +171,7 @@ static bool map_around(const struct place *at, bool write)
 
 	pt_unlock(at->table);
 	if (mapped)
-		atomic_add(&a->space->rss_file, mapped);
+		atomic_add(&a->space->mmu.rss_file, mapped);
 	return done;
 }
 
@@ -188,7 +189,7 @@ static void map_object_page(const struct place *at, pte_t old, struct page *p, b
 	}
 	pt_unlock(at->table);
 	if (mapped && !old)
-		atomic_add(&a->space->rss_file, 1);
+		atomic_add(&a->space->mmu.rss_file, 1);
 	if (!mapped || old) // an old entry counted the page already
 		page_put(p);
 }
@@ -249,7 +250,7 @@ static bool large_wanted(const struct vm_area *a, u64 addr)
 	u64 start = align_down(addr, HUGE_SIZE);
 
 	return !a->object && !(a->flags & (VM_NOHUGE | VM_GROWSDOWN)) && start >= a->start &&
-	       start + HUGE_SIZE <= a->end && buddy_free_count() > 16 * BLOCK_PAGES;
+	       start + HUGE_SIZE <= a->end && buddy_free_count() > 16 * HUGE_PAGES;
 }
 
 // False: not now, take small ones.
@@ -268,7 +269,7 @@ static bool fault_anon_large(struct vm_area *a, pte_t *pmd)
 		pte_store(pmd, private_entry(a, p) | PTE_LARGE);
 	pt_unlock(above);
 	if (done)
-		atomic_add(&a->space->rss_anon, BLOCK_PAGES);
+		atomic_add(&a->space->mmu.rss_anon, HUGE_PAGES);
 	else
 		page_put(p);
 	return true;
@@ -288,7 +289,7 @@ static int fault_large(struct vm_area *a, pte_t *pmd, pte_t e, u64 addr, u32 acc
 		pt_unlock(above);
 		return 0;
 	}
-	return pt_split_large(a->space, pmd, addr) ? -EAGAIN : -ENOMEM;
+	return pt_split_large(&a->space->mmu, pmd, addr) ? -EAGAIN : -ENOMEM;
 }
 
 // ---- entry points ----
@@ -298,7 +299,7 @@ static int fault_large(struct vm_area *a, pte_t *pmd, pte_t e, u64 addr, u32 acc
 int fault_in_area(struct vm_area *a, u64 addr, u32 access)
 {
 	struct vm_space *s = a->space;
-	pte_t *pmd = pt_make(s, addr);
+	pte_t *pmd = pt_make(&s->mmu, addr);
 
 	if (unlikely(!pmd))
 		return -ENOMEM;
@@ -307,7 +308,7 @@ int fault_in_area(struct vm_area *a, u64 addr, u32 access)
 	if (unlikely(!m)) {
 		if ((access & VM_WRITE) && large_wanted(a, addr) && fault_anon_large(a, pmd))
 			return 0;
-		if (!pt_make_leaf(s, pmd))
+		if (!pt_make_leaf(&s->mmu, pmd))
 			return -ENOMEM;
 		m = pte_load(pmd);
 	}
@@ -379,8 +380,9 @@ static __cold int fault_failed(int r)
 	return r == -ENOMEM ? r : r == -EFAULT || r == -ENOSPC ? -EIO : r;
 }
 
-int vm_fault(struct vm_space *s, u64 addr, u32 access)
+int vm_fault(struct mmu_space *mmu, u64 addr, u32 access)
 {
+	struct vm_space *s = vm_space_of(mmu);
 	struct vm_area *a;
 	int r;
 

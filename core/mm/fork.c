@@ -5,7 +5,7 @@
 // private pages. Pages of objects are left for the child to fault in (several at once), unless the
 // area holds private copies too. Writable private entries become read-only on both sides; the
 // parent's TLBs are told once, at the end.
-#include "core/mm/mm.h"
+#include "core/mm/areas.h"
 
 struct fork {
 	struct vm_space *child;
@@ -51,13 +51,13 @@ static void copy_leaf(struct fork *f, pte_t from, pte_t to, u32 first, u32 last,
 
 static int copy_entry(struct fork *f, struct vm_area *a, pte_t *pmd, u64 at, u64 next)
 {
-	pte_t *to = pt_make(f->child, at), e = pte_load(pmd);
+	pte_t *to = pt_make(&f->child->mmu, at), e = pte_load(pmd);
 	pte_t taken = a->flags & VM_SHARED ? 0 : PTE_WRITE;
 
 	if (!to)
 		return -ENOMEM;
 	if (pte_large(e) && next - at < HUGE_SIZE) {
-		if (!pt_split_large(a->space, pmd, at))
+		if (!pt_split_large(&a->space->mmu, pmd, at))
 			return -ENOMEM;
 		e = pte_load(pmd);
 	}
@@ -71,10 +71,10 @@ static int copy_entry(struct fork *f, struct vm_area *a, pte_t *pmd, u64 at, u64
 		pte_store(pmd, e & ~taken);
 		pte_store(to, e & ~taken);
 		pt_unlock(above);
-		f->anon += BLOCK_PAGES;
+		f->anon += HUGE_PAGES;
 		return 0;
 	}
-	if (!pte_load(to) && !pt_make_leaf(f->child, to))
+	if (!pte_load(to) && !pt_make_leaf(&f->child->mmu, to))
 		return -ENOMEM;
 	u32 first = pt_index(at, 0);
 
@@ -86,8 +86,8 @@ static int copy_entries(struct fork *f, struct vm_area *a)
 {
 	pte_t *pmd;
 
-	for (u64 at = pt_next(a->space, a->start, a->end, &pmd); at < a->end;
-	     at = pt_next(a->space, at, a->end, &pmd)) {
+	for (u64 at = pt_next(&a->space->mmu, a->start, a->end, &pmd); at < a->end;
+	     at = pt_next(&a->space->mmu, at, a->end, &pmd)) {
 		u64 next = min(align_down(at, HUGE_SIZE) + HUGE_SIZE, a->end);
 		int r = copy_entry(f, a, pmd, at, next);
 
@@ -136,10 +136,10 @@ int vm_space_fork(struct vm_space *parent, struct vm_space **out)
 		if (r)
 			break;
 	}
-	atomic_store(&f.child->rss_anon, f.anon);
-	atomic_store(&f.child->rss_file, f.file);
+	atomic_store(&f.child->mmu.rss_anon, f.anon);
+	atomic_store(&f.child->mmu.rss_file, f.file);
 	if (f.protected)
-		tlb_flush_range(parent, 0, ~0ull);
+		tlb_flush_range(&parent->mmu, 0, ~0ull);
 	write_unlock(&parent->lock);
 	if (r) {
 		vm_space_put(f.child);

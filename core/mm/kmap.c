@@ -3,7 +3,7 @@
 // big arrays and device registers.
 //
 // All are made in one root, whose entries of the upper half every space copies: those are all made
-// in vm_init, so a later change below them shows in every space at once. Ranges of the area lie
+// in mmu_init, so a later change below them shows in every space at once. Ranges of the area lie
 // behind one unmapped page each, which guards the range before it too. Freed addresses are used
 // again only after all CPUs dropped their TLB entries, which is done for many at once.
 #include "base/rbtree.h"
@@ -16,7 +16,7 @@
 extern char __kernel_start[], __text_start[], __text_end[], __rodata_start[], __rodata_end[],
 	__data_start[], __kernel_end[];
 
-struct vm_space kernel_space;
+struct mmu_space kernel_space;
 u8 kernel_root_slots[PT_ENTRIES - PT_KERNEL_FIRST];
 u32 kernel_root_nslots;
 

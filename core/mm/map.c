@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // map.c: mapping, unmapping, rights, the break: what changes the set of areas.
-#include "core/mm/mm.h"
+#include "core/mm/areas.h"
 
 int space_range_check(u64 addr, u64 len, u64 *end)
 {
@@ -41,7 +41,7 @@ int unmap_locked(struct vm_space *s, u64 start, u64 end)
 
 	if (r)
 		return r;
-	gather_init(&g, s);
+	gather_init(&g, &s->mmu);
 	struct vm_area *before = area_before(a);
 	u64 floor = before ? before->end : 0;
 
@@ -275,14 +275,14 @@ static bool rights_apply(struct vm_area *a, bool *changed)
 {
 	pte_t *pmd;
 
-	for (u64 at = pt_next(a->space, a->start, a->end, &pmd); at < a->end;
-	     at = pt_next(a->space, at, a->end, &pmd)) {
+	for (u64 at = pt_next(&a->space->mmu, a->start, a->end, &pmd); at < a->end;
+	     at = pt_next(&a->space->mmu, at, a->end, &pmd)) {
 		u64 next = min(align_down(at, HUGE_SIZE) + HUGE_SIZE, a->end);
 		pte_t e = pte_load(pmd);
 
 		*changed = true;
 		if (pte_large(e) && next - at < HUGE_SIZE) {
-			if (!pt_split_large(a->space, pmd, at))
+			if (!pt_split_large(&a->space->mmu, pmd, at))
 				return false;
 			e = pte_load(pmd);
 		}
@@ -348,7 +348,7 @@ static int protect_locked(struct vm_space *s, u64 start, u64 end, u32 prot)
 	if (!r && covered < end)
 		r = -ENOMEM;
 	if (changed)
-		tlb_flush_range(s, start, end);
+		tlb_flush_range(&s->mmu, start, end);
 	return r;
 }
 

@@ -10,7 +10,7 @@
 // the page up (again) while it holds the table's lock; so either it sees that the page is gone, or
 // the truncation finds its entry.
 #include "base/string.h"
-#include "core/mm/mm.h"
+#include "core/mm/areas.h"
 #include "core/rcu.h"
 #include "core/slab.h"
 
@@ -257,7 +257,7 @@ static void unmap_everywhere(struct vm_object *o, u64 first, u64 last, enum zap_
 		u64 start = a->start + (max(first, from) - from) * PAGE_SIZE;
 		u64 end = last >= to - 1 ? a->end : a->start + (last + 1 - from) * PAGE_SIZE;
 
-		gather_init(&g, a->space);
+		gather_init(&g, &a->space->mmu);
 		zap_range(&g, start, end, what);
 		gather_flush(&g);
 	}

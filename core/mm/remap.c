@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // remap.c: mremap: areas that grow, shrink or move, with their entries moved rather than their
 // pages copied.
-#include "core/mm/mm.h"
+#include "core/mm/areas.h"
 
 constexpr u32 MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2, MREMAP_DONTUNMAP = 4;
 
@@ -66,9 +66,10 @@ static int move_entries(struct vm_space *s, struct vm_object *o, u64 from, u64 t
 	u64 end = from + len;
 	pte_t *pmd;
 
-	for (u64 at = pt_next(s, from, end, &pmd); at < end; at = pt_next(s, at, end, &pmd)) {
+	for (u64 at = pt_next(&s->mmu, from, end, &pmd); at < end;
+	     at = pt_next(&s->mmu, at, end, &pmd)) {
 		u64 there = to + (at - from);
-		pte_t *to_pmd = pt_make(s, there);
+		pte_t *to_pmd = pt_make(&s->mmu, there);
 
 		if (!to_pmd)
 			return -ENOMEM;
@@ -82,10 +83,10 @@ static int move_entries(struct vm_space *s, struct vm_object *o, u64 from, u64 t
 				at += n;
 				continue;
 			}
-			if (!pt_split_large(s, pmd, at))
+			if (!pt_split_large(&s->mmu, pmd, at))
 				return -ENOMEM;
 		}
-		if (!pte_load(to_pmd) && !pt_make_leaf(s, to_pmd))
+		if (!pte_load(to_pmd) && !pt_make_leaf(&s->mmu, to_pmd))
 			return -ENOMEM;
 		move_leaf(o, pte_load(pmd), pt_index(at, 0), pte_load(to_pmd), pt_index(there, 0),
 			  (u32)(n >> PAGE_SHIFT));
@@ -187,12 +188,12 @@ static int move_area(struct remap *m, u64 *out)
 	if (moves && m->old_len && move_entries(s, a->object, m->old, to, m->old_len)) {
 		// The old tables are all there, so this way nothing is allocated.
 		(void)move_entries(s, a->object, to, m->old, m->old_len);
-		tlb_flush_range(s, 0, ~0ull);
+		tlb_flush_range(&s->mmu, 0, ~0ull);
 		unmap_locked(s, to, to + m->new_len);
 		return -ENOMEM;
 	}
 	if (moves && m->old_len)
-		tlb_flush_range(s, m->old, m->old + m->old_len);
+		tlb_flush_range(&s->mmu, m->old, m->old + m->old_len);
 	if (m->flags & MREMAP_DONTUNMAP)
 		area_set_rights(a, a->prot, a->flags & ~VM_LOCKED);
 	else if (m->old_len)

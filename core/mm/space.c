@@ -30,40 +30,24 @@
 // Failure. -ENOMEM leaves things as they were, or partly done where Linux leaves them so (mprotect,
 // madvise).
 #include "base/string.h"
-#include "core/log.h"
-#include "core/mm/mm.h"
+#include "core/init.h"
+#include "core/mm/areas.h"
 #include "core/personality.h"
 #include "core/slab.h"
 
 static struct slab_cache space_cache;
-static atomic_u64 next_id = ATOMIC_INIT(1);
 
-void vm_init(void)
+// Before anything that maps memory or has a page cache.
+static void vm_init(void)
 {
-	arch_mmu_init_cpu();
-	kmap_init();
-	rwlock_init(&kernel_space.lock, LOCK_vm_space);
-	refcount_set(&kernel_space.users, 1);
-	arch_root_load(kernel_space.root[0], 0, false);
-	arch_tlb_flush_everything();
-	page_init_high();
-
 	slab_cache_init(&space_cache, "vm_space", sizeof(struct vm_space), 64);
 	area_init();
 	object_init();
 	zero_page = page_alloc(0, OWNER_PROGRAM, ALLOC_ZERO);
 	if (!zero_page)
 		panic("Not enough memory for the page of zeroes");
-	log_info("memory: %llu MiB managed, %llu MiB free%s",
-		 page_managed_count() >> (20 - PAGE_SHIFT), page_free_count() >> (20 - PAGE_SHIFT),
-		 arch_mmu_has_ids ? ", address-space ids" : "");
 }
-
-void vm_init_cpu(void)
-{
-	arch_root_load(kernel_space.root[0], 0, false);
-	arch_mmu_init_cpu();
-}
+INITCALL(0, vm_init);
 
 // What a space is without areas and roots; the plain fields from template, when there is one.
 static struct vm_space *space_alloc(const struct vm_space *template)
@@ -84,16 +68,8 @@ static struct vm_space *space_alloc(const struct vm_space *template)
 	s->gap_top = s->gap_seen = 0;
 	s->total_pages = s->data_pages = s->stack_pages = s->exec_pages = s->locked_pages =
 		s->shared_pages = 0;
-	atomic_init(&s->rss_anon, 0);
-	atomic_init(&s->rss_file, 0);
-	s->rss_peak = 0;
-	atomic_init(&s->active_cpus, 0);
-	atomic_init(&s->tlb_gen, 1);
-	atomic_init(&s->table_pages, 0);
-	s->id = __atomic_fetch_add(&next_id.v, 1, __ATOMIC_RELAXED);
 	s->personality = nullptr;
-	s->root[0] = s->root[1] = phys(0);
-	if (!pt_roots_alloc(s)) {
+	if (!mmu_space_init(&s->mmu)) {
 		slab_free(&space_cache, s);
 		return nullptr;
 	}
@@ -137,7 +113,7 @@ static void unmap_all_locked(struct vm_space *s, bool alone)
 		list_del_init(&a->object_link);
 		spin_unlock(&a->object->areas_lock);
 	}
-	gather_init(&g, s);
+	gather_init(&g, &s->mmu);
 	g.no_tlb = alone;
 	u64 run = first ? first->start
 			: 0; // start of areas that lie close together: their tables go at once
@@ -176,13 +152,10 @@ void vm_space_put(struct vm_space *s)
 {
 	if (!refcount_dec_and_test(&s->users))
 		return;
-	assert(s != &kernel_space);
-	tlb_space_retire(s);
+	mmu_space_retire(&s->mmu);
 	unmap_all_locked(s, true);
-	pt_roots_free(s);
 	assert(!s->nareas && !s->total_pages);
-	assert(!atomic_load(&s->rss_anon) && !atomic_load(&s->rss_file) &&
-	       !atomic_load(&s->table_pages));
+	mmu_space_destroy(&s->mmu);
 	if (s->exe)
 		personality->file_put(s->exe);
 	if (s->personality && personality->space_free)

@@ -3,9 +3,8 @@
 // what they mapped.
 //
 // A table is a page of OWNER_TABLE whose struct page holds the lock of its entries. Tables appear
-// under the lock of the table above; they vanish only under the space's write lock, after the areas
-// they served left their objects' lists, so both fault handlers (which hold the read lock) and
-// walkers that come from an object (which hold its areas_lock) may follow entries without a lock.
+// under the lock of the table above; they vanish only by free_tables, whose caller keeps walkers
+// away (core/pagetable.h), so whoever may walk follows entries without a lock.
 // Tables return to the allocator with all entries zero, which spares clearing the next one.
 #include "base/string.h"
 #include "core/mm/mm.h"
@@ -19,7 +18,7 @@ __cold void pt_lock_wait(u32 *word)
 	} while (__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE));
 }
 
-static struct page *table_alloc(struct vm_space *s)
+static struct page *table_alloc(struct mmu_space *s)
 {
 	struct page *p = page_alloc(0, OWNER_TABLE, ALLOC_ZERO);
 
@@ -32,13 +31,13 @@ static struct page *table_alloc(struct vm_space *s)
 	return p;
 }
 
-static void table_unused(struct vm_space *s, struct page *p)
+static void table_unused(struct mmu_space *s, struct page *p)
 {
 	atomic_sub(&s->table_pages, 1);
 	page_free_cleared(p);
 }
 
-bool pt_roots_alloc(struct vm_space *s)
+bool pt_roots_alloc(struct mmu_space *s)
 {
 	const pte_t *kernel = phys_ptr(kernel_space.root[0]);
 
@@ -62,7 +61,7 @@ bool pt_roots_alloc(struct vm_space *s)
 	return true;
 }
 
-void pt_roots_free(struct vm_space *s)
+void pt_roots_free(struct mmu_space *s)
 {
 	for (u32 v = 0; v < 2; v++) {
 		if (!s->root[v].addr)
@@ -78,7 +77,7 @@ void pt_roots_free(struct vm_space *s)
 
 // Hangs a new table below e, an entry of a table at level `level`, unless there is one. False when
 // memory is out.
-static bool table_make(struct vm_space *s, pte_t *e, u32 level)
+static bool table_make(struct mmu_space *s, pte_t *e, u32 level)
 {
 	struct page *above = ptr_page(e), *p = table_alloc(s);
 
@@ -101,7 +100,7 @@ static bool table_make(struct vm_space *s, pte_t *e, u32 level)
 	return true;
 }
 
-__noinline pte_t *pt_make_slow(struct vm_space *s, u64 addr)
+__noinline pte_t *pt_make_slow(struct mmu_space *s, u64 addr)
 {
 	pte_t *table = phys_ptr(s->root[VIEW_PROGRAM]);
 
@@ -115,12 +114,12 @@ __noinline pte_t *pt_make_slow(struct vm_space *s, u64 addr)
 	return &table[pt_index(addr, 1)];
 }
 
-bool pt_make_leaf(struct vm_space *s, pte_t *pmd)
+bool pt_make_leaf(struct mmu_space *s, pte_t *pmd)
 {
 	return table_make(s, pmd, 1);
 }
 
-bool pt_split_large(struct vm_space *s, pte_t *pmd, u64 addr)
+bool pt_split_large(struct mmu_space *s, pte_t *pmd, u64 addr)
 {
 	struct page *above = ptr_page(pmd), *table = table_alloc(s);
 	pte_t *entries;
@@ -160,7 +159,7 @@ bool pt_split_large(struct vm_space *s, pte_t *pmd, u64 addr)
 	return true;
 }
 
-u64 pt_next(struct vm_space *s, u64 addr, u64 end, pte_t **pmd)
+u64 pt_next(struct mmu_space *s, u64 addr, u64 end, pte_t **pmd)
 {
 	const pte_t *root = phys_ptr(s->root[VIEW_PROGRAM]);
 
@@ -209,7 +208,7 @@ void pages_put_bulk(struct page **pages, u32 n)
 
 void gather_flush(struct gather *g)
 {
-	struct vm_space *s = g->space;
+	struct mmu_space *s = g->space;
 
 	if (!g->no_tlb) {
 		if (g->tables)
@@ -218,7 +217,7 @@ void gather_flush(struct gather *g)
 			tlb_flush_range(s, g->start, g->end);
 	}
 	if (!g->no_tlb && (g->anon | g->file))
-		vm_space_rss_peak(s);
+		mmu_space_rss_peak(s);
 	if (g->anon)
 		atomic_sub(&s->rss_anon, (u64)g->anon);
 	if (g->file)
@@ -290,7 +289,7 @@ static void zap_large(struct gather *g, pte_t *pmd, u64 addr)
 	if (pte_large(e)) {
 		pte_store(pmd, 0);
 		gather_range(g, addr, addr + HUGE_SIZE);
-		g->anon += BLOCK_PAGES;
+		g->anon += HUGE_PAGES;
 		g->pages[g->n++] = phys_page(pte_phys(e));
 	}
 	pt_unlock(above);

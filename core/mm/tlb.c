@@ -28,7 +28,7 @@ struct tlb_slot {
 };
 
 struct tlb_cpu {
-	struct vm_space *loaded; // nullptr or &kernel_space: no program's space
+	struct mmu_space *loaded; // nullptr or &kernel_space: no program's space
 	enum vm_view view;
 	u32 slot; // of loaded
 	u32 next_slot;
@@ -42,7 +42,7 @@ static inline u32 id_of(u32 slot, enum vm_view view)
 	return arch_mmu_has_ids ? 1 + slot * 2 + view : 0;
 }
 
-static u32 slot_find(struct tlb_cpu *c, const struct vm_space *s, bool *fresh)
+static u32 slot_find(struct tlb_cpu *c, const struct mmu_space *s, bool *fresh)
 {
 	*fresh = false;
 	for (u32 i = 0; i < NSLOTS; i++)
@@ -65,7 +65,7 @@ static void load_kernel(struct tlb_cpu *c)
 }
 
 // Without ids a load drops everything, so the generation is always that of the load.
-static void load_space(struct tlb_cpu *c, struct vm_space *s, enum vm_view view)
+static void load_space(struct tlb_cpu *c, struct mmu_space *s, enum vm_view view)
 {
 	u64 bit = 1ull << this_cpu_id();
 	bool fresh;
@@ -85,11 +85,11 @@ static void load_space(struct tlb_cpu *c, struct vm_space *s, enum vm_view view)
 	c->view = view;
 }
 
-static __noinline void activate_slow(struct vm_space *s, enum vm_view view)
+static __noinline void activate_slow(struct mmu_space *s, enum vm_view view)
 {
 	irqflags_t f = irq_save();
 	struct tlb_cpu *c = this_cpu_ptr(tlb_cpu);
-	struct vm_space *old = c->loaded;
+	struct mmu_space *old = c->loaded;
 
 	if (s == &kernel_space) {
 		load_kernel(c);
@@ -110,7 +110,7 @@ static __noinline void activate_slow(struct vm_space *s, enum vm_view view)
 	irq_restore(f);
 }
 
-void vm_space_activate(struct vm_space *s, enum vm_view view)
+void mmu_space_activate(struct mmu_space *s, enum vm_view view)
 {
 	struct tlb_cpu *c = this_cpu_ptr(tlb_cpu);
 
@@ -121,7 +121,7 @@ void vm_space_activate(struct vm_space *s, enum vm_view view)
 	activate_slow(s, view);
 }
 
-void vm_space_leave_cpu(void)
+void mmu_space_leave_cpu(void)
 {
 	irqflags_t f = irq_save();
 	struct tlb_cpu *c = this_cpu_ptr(tlb_cpu);
@@ -134,7 +134,7 @@ void vm_space_leave_cpu(void)
 // ---- invalidation ----
 
 struct invalidation {
-	struct vm_space *space;
+	struct mmu_space *space;
 	u64 start, end;
 	u64 gen;
 };
@@ -166,7 +166,7 @@ static void invalidate_ipi(void *arg)
 	invalidate_here(arg);
 }
 
-static void invalidate(struct vm_space *s, u64 start, u64 end, bool tables_freed)
+static void invalidate(struct mmu_space *s, u64 start, u64 end, bool tables_freed)
 {
 	struct invalidation inv = {.space = s, .start = start, .end = end};
 
@@ -188,12 +188,12 @@ static void invalidate(struct vm_space *s, u64 start, u64 end, bool tables_freed
 	preempt_enable();
 }
 
-void tlb_flush_range(struct vm_space *s, u64 start, u64 end)
+void tlb_flush_range(struct mmu_space *s, u64 start, u64 end)
 {
 	invalidate(s, start, end, false);
 }
 
-void tlb_flush_tables(struct vm_space *s)
+void tlb_flush_tables(struct mmu_space *s)
 {
 	invalidate(s, 0, ~0ull, true);
 }
@@ -205,12 +205,12 @@ static void retire_here(void *arg)
 
 	if (c->loaded == arg) {
 		load_kernel(c);
-		atomic_andnot(&((struct vm_space *)arg)->active_cpus, 1ull << this_cpu_id());
+		atomic_andnot(&((struct mmu_space *)arg)->active_cpus, 1ull << this_cpu_id());
 	}
 	irq_restore(f);
 }
 
-void tlb_space_retire(struct vm_space *s)
+void mmu_space_retire(struct mmu_space *s)
 {
 	preempt_disable();
 	retire_here(s);

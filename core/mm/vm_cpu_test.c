@@ -13,12 +13,12 @@ static int user_access(struct vm_space *s, u64 addr, bool write, u64 *v)
 		int r;
 
 		preempt_disable();
-		vm_space_activate(s, VIEW_PROGRAM);
+		mmu_space_activate(&s->mmu, VIEW_PROGRAM);
 		r = write ? put_user(*v, p) : get_user(*v, p);
 		preempt_enable();
 		if (!r)
 			return 0;
-		r = vm_fault(s, addr, write ? VM_WRITE : VM_READ);
+		r = fault(s, addr, write ? VM_WRITE : VM_READ);
 		if (r)
 			return r;
 	}

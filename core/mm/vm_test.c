@@ -11,12 +11,12 @@ KTEST(vm, memory_appears_when_touched_and_comes_back)
 	ASSERT_NOT_NULL(s);
 	u64 at = map(s, 0, 1 * MiB, RW, 0);
 
-	EXPECT_EQ(vm_fault(s, at - 1, VM_READ), -EFAULT);
-	EXPECT_EQ(vm_fault(s, at + 1 * MiB, VM_READ), -EFAULT);
-	EXPECT_EQ(vm_fault(s, at, VM_EXEC), -EACCES);
-	EXPECT_EQ(vm_fault(s, USER_TOP, VM_READ), -EFAULT);
+	EXPECT_EQ(fault(s, at - 1, VM_READ), -EFAULT);
+	EXPECT_EQ(fault(s, at + 1 * MiB, VM_READ), -EFAULT);
+	EXPECT_EQ(fault(s, at, VM_EXEC), -EACCES);
+	EXPECT_EQ(fault(s, USER_TOP, VM_READ), -EFAULT);
 	EXPECT_EQ(rss(s), 0);
-	EXPECT_EQ(vm_fault(s, at + 5000, VM_READ), 0); // the page of zeroes is not counted
+	EXPECT_EQ(fault(s, at + 5000, VM_READ), 0); // the page of zeroes is not counted
 	EXPECT_EQ(rss(s), 0);
 	EXPECT_EQ(peek(s, at + 5000), 0);
 	for (u64 i = 0; i < 256; i++)
@@ -26,7 +26,7 @@ KTEST(vm, memory_appears_when_touched_and_comes_back)
 		EXPECT_EQ(peek(s, at + i * PAGE_SIZE), i);
 	EXPECT_EQ(vm_unmap(s, at, 1 * MiB), 0);
 	EXPECT_EQ(rss(s), 0);
-	EXPECT_EQ(atomic_load(&s->table_pages), 2); // the roots
+	EXPECT_EQ(atomic_load(&s->mmu.table_pages), 2); // the roots
 	vm_space_put(s);
 	EXPECT_EQ(owned_by_programs(), before);
 }
@@ -44,7 +44,7 @@ KTEST(vm, areas_split_and_merge)
 	EXPECT_EQ(vm_protect(s, base + 0x4000, 0x2000, PROT_READ), 0);
 	EXPECT_EQ(s->nareas, 3);
 	EXPECT_EQ(s->data_pages, 0x1e);
-	EXPECT_EQ(vm_fault(s, base + 0x4000, VM_WRITE), -EACCES);
+	EXPECT_EQ(fault(s, base + 0x4000, VM_WRITE), -EACCES);
 	EXPECT_EQ(vm_protect(s, base + 0x4000, 0x2000, RW), 0);
 	EXPECT_EQ(s->nareas, 1);
 	EXPECT_EQ(vm_unmap(s, base + 0x8000, 0x1000), 0);
@@ -113,12 +113,12 @@ KTEST(vm, stacks_grow_and_keep_their_distance)
 	s->stack_limit = 4 * MiB;
 	map(s, top - 0x10000, 0x10000, RW, VM_FIXED | VM_GROWSDOWN | VM_STACK);
 	EXPECT_TRUE(poke(s, top - 8, 1));
-	EXPECT_EQ(vm_fault(s, top - 3 * MiB, VM_WRITE), 0);
+	EXPECT_EQ(fault(s, top - 3 * MiB, VM_WRITE), 0);
 	EXPECT_EQ(s->stack_pages, 3 * MiB / PAGE_SIZE);
-	EXPECT_EQ(vm_fault(s, top - 5 * MiB, VM_WRITE), -EFAULT);
+	EXPECT_EQ(fault(s, top - 5 * MiB, VM_WRITE), -EFAULT);
 	low = map(s, top - 8 * MiB, 4 * MiB + 0x10000, PROT_READ, VM_FIXED);
 	EXPECT_EQ(low, top - 8 * MiB);
-	EXPECT_EQ(vm_fault(s, top - 4 * MiB + 0x20000, VM_WRITE),
+	EXPECT_EQ(fault(s, top - 4 * MiB + 0x20000, VM_WRITE),
 		  -EFAULT); // within 1 MiB of its neighbour
 	vm_space_put(s);
 }
@@ -142,7 +142,7 @@ KTEST(vm, fork_copies_on_write)
 	EXPECT_EQ(vm_advise(s, kept, PAGE_SIZE, 10), 0);
 	EXPECT_EQ(vm_space_fork(s, &child), 0);
 	ASSERT_NOT_NULL(child);
-	EXPECT_EQ(atomic_load(&child->rss_anon), 64);
+	EXPECT_EQ(atomic_load(&child->mmu.rss_anon), 64);
 	for (u64 i = 0; i < 64; i += 2)
 		poke(s, at + i * PAGE_SIZE, 1000 + i);
 	for (u64 i = 0; i < 64; i += 3)
@@ -153,7 +153,7 @@ KTEST(vm, fork_copies_on_write)
 	}
 	EXPECT_EQ(peek(child, wiped), 0);
 	EXPECT_EQ(peek(s, wiped), 5);
-	EXPECT_EQ(vm_fault(child, kept, VM_READ), -EFAULT);
+	EXPECT_EQ(fault(child, kept, VM_READ), -EFAULT);
 	EXPECT_EQ(peek(child, shared), 7);
 	poke(child, shared, 8);
 	EXPECT_EQ(peek(s, shared), 8);
@@ -193,7 +193,7 @@ KTEST(vm, large_pages_are_split_when_needed)
 	EXPECT_EQ(vm_unmap(s, at + 0x6000, 0x2000), 0);
 	EXPECT_EQ(rss(s), 2046);
 	EXPECT_EQ(peek(s, at + 0x5000), 0);
-	EXPECT_EQ(vm_fault(s, at + 0x6000, VM_READ), -EFAULT);
+	EXPECT_EQ(fault(s, at + 0x6000, VM_READ), -EFAULT);
 	// Shared: the child's write copies one small page.
 	EXPECT_EQ(vm_space_fork(s, &child), 0);
 	poke(child, at + HUGE_SIZE + 0x5000, 77);
@@ -223,7 +223,7 @@ KTEST(vm, rights_follow_protect)
 
 	poke(s, at, 42);
 	EXPECT_EQ(vm_protect(s, at, PAGE_SIZE, PROT_NONE), 0);
-	EXPECT_EQ(vm_fault(s, at, VM_READ), -EACCES);
+	EXPECT_EQ(fault(s, at, VM_READ), -EACCES);
 	EXPECT_EQ(peek(s, at), ~0ull);
 	u64 v = 0;
 
@@ -238,7 +238,7 @@ KTEST(vm, rights_follow_protect)
 	v = 45;
 	EXPECT_EQ(vm_access_remote(s, at, &v, 8, true, true), 8);
 	EXPECT_EQ(peek(s, at), 45);
-	EXPECT_EQ(vm_fault(s, at, VM_WRITE), -EACCES);
+	EXPECT_EQ(fault(s, at, VM_WRITE), -EACCES);
 	vm_space_put(s);
 }
 
@@ -273,8 +273,8 @@ KTEST(vm, objects_are_shared_and_truncated)
 
 	vm_object_set_size(o, 2 * PAGE_SIZE + 4);
 	EXPECT_EQ(o->npages, 3);
-	EXPECT_EQ(vm_fault(s, a + 3 * PAGE_SIZE, VM_READ), -EIO);
-	EXPECT_EQ(vm_fault(s, b + PAGE_SIZE, VM_WRITE), -EIO);
+	EXPECT_EQ(fault(s, a + 3 * PAGE_SIZE, VM_READ), -EIO);
+	EXPECT_EQ(fault(s, b + PAGE_SIZE, VM_WRITE), -EIO);
 	EXPECT_EQ(peek(s, a + 2 * PAGE_SIZE), 102); // 102 fits in the first four bytes
 	EXPECT_EQ(peek(s, a + PAGE_SIZE), 101);
 	EXPECT_EQ(peek(s, b), 7);
@@ -339,14 +339,14 @@ KTEST(vm, remap_moves_entries)
 	EXPECT_NE(out, at);
 	for (u64 i = 0; i < 16; i++)
 		EXPECT_EQ(peek(s, out + i * PAGE_SIZE), i + 1);
-	EXPECT_EQ(vm_fault(s, at, VM_READ), -EFAULT);
+	EXPECT_EQ(fault(s, at, VM_READ), -EFAULT);
 	EXPECT_LE(owned_by_programs(), owned + 4); // tables only
 	u64 fixed = 0x60001000;
 
 	EXPECT_EQ(vm_remap(s, out, 32 * PAGE_SIZE, 8 * PAGE_SIZE, 3, fixed, &at), 0);
 	EXPECT_EQ(at, fixed);
 	EXPECT_EQ(peek(s, fixed + 7 * PAGE_SIZE), 8);
-	EXPECT_EQ(vm_fault(s, out, VM_READ), -EFAULT);
+	EXPECT_EQ(fault(s, out, VM_READ), -EFAULT);
 	EXPECT_EQ(vm_remap(s, fixed, 8 * PAGE_SIZE, 8 * PAGE_SIZE, 5, 0, &out), 0); // DONTUNMAP
 	EXPECT_EQ(peek(s, out), 1);
 	EXPECT_EQ(peek(s, fixed), 0);
@@ -421,7 +421,7 @@ KTEST(vm, the_break_moves)
 	EXPECT_EQ(vm_brk(s, 0x720000), 0x720000);
 	EXPECT_EQ(s->nareas, 1);
 	EXPECT_EQ(vm_brk(s, 0x702000), 0x702000);
-	EXPECT_EQ(vm_fault(s, 0x70f000, VM_READ), -EFAULT);
+	EXPECT_EQ(fault(s, 0x70f000, VM_READ), -EFAULT);
 	EXPECT_EQ(vm_brk(s, 0x710000), 0x710000);
 	EXPECT_EQ(peek(s, 0x70f000), 0);
 	s->data_limit = 1 * MiB;

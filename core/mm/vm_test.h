@@ -3,7 +3,7 @@
 #pragma once
 #include "base/ktest.h"
 #include "base/string.h"
-#include "core/mm/mm.h"
+#include "core/mm/areas.h"
 
 constexpr u32 RW = PROT_READ | PROT_WRITE;
 constexpr u32 RWX = RW | PROT_EXEC;
@@ -63,7 +63,12 @@ static inline u64 owned_by_programs(void)
 	return least;
 }
 
+static inline int fault(struct vm_space *s, u64 addr, u32 access)
+{
+	return vm_fault(&s->mmu, addr, access);
+}
+
 static inline u64 rss(struct vm_space *s)
 {
-	return atomic_load(&s->rss_anon) + atomic_load(&s->rss_file);
+	return atomic_load(&s->mmu.rss_anon) + atomic_load(&s->mmu.rss_file);
 }

@@ -27,12 +27,12 @@
 // Lifetime. A thread that exits is DEAD after its last schedule(); the thread that runs next drops
 // its reference.
 #include "core/log.h"
+#include "core/mmu_space.h"
 #include "core/panic.h"
 #include "core/rcu.h"
 #include "core/sched/sched_priv.h"
 #include "core/time.h"
 #include "core/page.h"
-#include "core/vm.h"
 #include <arch/cpu.h>
 
 DEFINE_PERCPU(struct run_queue, run_queue);
@@ -526,7 +526,7 @@ void sched_idle_loop(void)
 			if (more || rq->nr_running ||
 			    (atomic_load(&current()->work) & WORK_RESCHED))
 				continue;
-			vm_space_leave_cpu(); // invalidations need not wake us
+			mmu_space_leave_cpu(); // invalidations need not wake us
 			rcu_idle_enter();
 			cpu_idle();
 			irq_disable();

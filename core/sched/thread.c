@@ -9,7 +9,6 @@
 #include "core/sched/sched_priv.h"
 #include "core/slab.h"
 #include "core/time.h"
-#include "core/vm.h"
 #include "core/work.h"
 
 constexpr size_t KSTACK_SIZE = 16384;

@@ -12,7 +12,7 @@
 
 static struct vm_space *space(void)
 {
-	return current()->space;
+	return current_space();
 }
 
 constexpr u32 PROT_ALL = PROT_READ | PROT_WRITE | PROT_EXEC;

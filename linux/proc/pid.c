@@ -249,8 +249,8 @@ static int show_oom_score(struct text *t, struct node *n)
 	s64 points = 0;
 	if (s) {
 		page_stats_read(&st);
-		u64 pages = atomic_load(&s->rss_anon) + atomic_load(&s->rss_file) +
-			    atomic_load(&s->table_pages);
+		u64 pages = atomic_load(&s->mmu.rss_anon) + atomic_load(&s->mmu.rss_file) +
+			    atomic_load(&s->mmu.table_pages);
 		points = (1000 + (s64)(pages * 1000 / max(st.total, 1ull)) +
 			  READ_ONCE(n->process->oom_score_adj)) *
 			 2 / 3;

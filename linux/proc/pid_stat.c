@@ -79,7 +79,7 @@ static void stat_times(struct text *t, const struct snapshot *s)
 
 static u64 space_rss(struct vm_space *s)
 {
-	return atomic_load(&s->rss_anon) + atomic_load(&s->rss_file);
+	return atomic_load(&s->mmu.rss_anon) + atomic_load(&s->mmu.rss_file);
 }
 
 // Addresses are for those who may look into the process; others see the 1 that Linux puts there for
@@ -164,7 +164,7 @@ int pid_show_statm(struct text *t, struct node *n)
 	}
 	text_u64(t, READ_ONCE(m->total_pages), ' ');
 	text_u64(t, space_rss(m), ' ');
-	text_u64(t, atomic_load(&m->rss_file), ' ');
+	text_u64(t, atomic_load(&m->mmu.rss_file), ' ');
 	text_u64(t,
 		 (align_up(m->code_end, PAGE_SIZE) - align_down(m->code_start, PAGE_SIZE)) /
 			 PAGE_SIZE,
@@ -208,14 +208,14 @@ static void status_memory(struct text *t, struct vm_space *m)
 	status_kib(t, "VmLck", READ_ONCE(m->locked_pages) * page_kib);
 	status_kib(t, "VmHWM", vm_space_rss_peak(m) * page_kib);
 	status_kib(t, "VmRSS", space_rss(m) * page_kib);
-	status_kib(t, "RssAnon", atomic_load(&m->rss_anon) * page_kib);
-	status_kib(t, "RssFile", atomic_load(&m->rss_file) * page_kib);
+	status_kib(t, "RssAnon", atomic_load(&m->mmu.rss_anon) * page_kib);
+	status_kib(t, "RssFile", atomic_load(&m->mmu.rss_file) * page_kib);
 	status_kib(t, "RssShmem", 0);
 	status_kib(t, "VmData", READ_ONCE(m->data_pages) * page_kib);
 	status_kib(t, "VmStk", READ_ONCE(m->stack_pages) * page_kib);
 	status_kib(t, "VmExe", text_kib);
 	status_kib(t, "VmLib", exec_kib - text_kib);
-	status_kib(t, "VmPTE", atomic_load(&m->table_pages) * page_kib);
+	status_kib(t, "VmPTE", atomic_load(&m->mmu.table_pages) * page_kib);
 	status_kib(t, "VmSwap", 0);
 }
 

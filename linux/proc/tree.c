@@ -63,7 +63,7 @@ static void process_owner(struct node *n, u32 *uid, u32 *gid)
 	// directory may be locked here.
 	spin_lock(&n->process->lock);
 	bool shown =
-		n->inode.mode == (S_IFDIR | 0555) || !t->thread.space || t->thread.space->dumpable;
+		n->inode.mode == (S_IFDIR | 0555) || !t->thread.space || task_space(t)->dumpable;
 	spin_unlock(&n->process->lock);
 	if (shown) {
 		const struct cred *c = task_cred_get(t);

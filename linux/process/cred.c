@@ -145,7 +145,7 @@ void cred_commit(struct cred *c)
 	const struct cred *old = t->cred;
 	if (ids_differ(old, c)) {
 		if (t->thread.space)
-			t->thread.space->dumpable = false;
+			task_space(t)->dumpable = false;
 		t->pdeath_signal = 0;
 	}
 	if (old->user != c->user) {

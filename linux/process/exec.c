@@ -215,10 +215,10 @@ static void comm_set(struct thread *t, const char *path)
 static void space_switch(struct task *t, struct vm_space *s)
 {
 	struct process *p = t->process;
-	struct vm_space *old = t->thread.space;
+	struct vm_space *old = task_space(t);
 	spin_lock(&p->lock);
-	t->thread.space = s;
-	vm_space_activate(s, VIEW_PROGRAM);
+	t->thread.space = &s->mmu;
+	mmu_space_activate(&s->mmu, VIEW_PROGRAM);
 	if (old)
 		p->dead_threads.maxrss_kib =
 			max(p->dead_threads.maxrss_kib, vm_space_rss_peak(old) * (PAGE_SIZE / KiB));

@@ -146,7 +146,7 @@ static bool task_begin_exit(struct task *t, u32 status)
 static void tell_memory(struct task *t)
 {
 	futex_exit(t);
-	if (t->clear_child_tid && refcount_read(&t->thread.space->users) > 1 &&
+	if (t->clear_child_tid && refcount_read(&task_space(t)->users) > 1 &&
 	    !put_user(0, user_ptr(u32, t->clear_child_tid)))
 		futex_wake_addr(t->clear_child_tid, 1);
 }

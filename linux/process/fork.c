@@ -110,11 +110,16 @@ static int copy_resources(struct task *t, const struct clone_request *r)
 		t->fs = fs;
 	}
 	if (r->flags & CLONE_VM) {
-		vm_space_get(me->thread.space);
+		vm_space_get(task_space(me));
 		t->thread.space = me->thread.space;
 		return 0;
 	}
-	return vm_space_fork(me->thread.space, &t->thread.space);
+	struct vm_space *s;
+	int e = vm_space_fork(task_space(me), &s);
+	if (e)
+		return e;
+	t->thread.space = &s->mmu;
+	return 0;
 }
 
 // What a new task takes from the one that makes it, without memory of its own.

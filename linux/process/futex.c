@@ -55,7 +55,7 @@ static int key_get(u32 __user *uaddr, bool private, struct vm_key *k)
 		return -EINVAL;
 	if (!user_range_ok(uaddr, sizeof(u32)))
 		return -EFAULT;
-	struct vm_space *s = current()->space;
+	struct vm_space *s = current_space();
 	if (private) {
 		*k = (struct vm_key){(u64)(uintptr_t)s, addr};
 		return 0;
@@ -470,7 +470,7 @@ void futex_exec(struct task *t)
 	futex_exit(t);
 	// clear_child_tid is told as at the thread's end: nobody in the old memory waits for a
 	// thread that is gone.
-	if (t->clear_child_tid && t->thread.space && refcount_read(&t->thread.space->users) > 1 &&
+	if (t->clear_child_tid && t->thread.space && refcount_read(&task_space(t)->users) > 1 &&
 	    !put_user(0, user_ptr(u32, t->clear_child_tid)))
 		futex_wake_addr(t->clear_child_tid, 1);
 }

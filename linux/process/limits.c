@@ -36,7 +36,7 @@ SYSCALL(getrusage, int who, struct linux_rusage __user *out)
 		break;
 	case RUSAGE_THREAD:
 		process_sums_add_task(&s, current_task());
-		s.maxrss_kib = vm_space_rss_peak(current()->space) * (PAGE_SIZE / KiB);
+		s.maxrss_kib = vm_space_rss_peak(current_space()) * (PAGE_SIZE / KiB);
 		break;
 	default:
 		return -EINVAL;

@@ -13,8 +13,8 @@ static s64 badness(struct process *p, u64 total)
 	struct vm_space *s = process_space_get(p);
 	if (!s)
 		return -1;
-	s64 pages = (s64)(atomic_load(&s->rss_anon) + atomic_load(&s->rss_file) +
-			  atomic_load(&s->table_pages));
+	s64 pages = (s64)(atomic_load(&s->mmu.rss_anon) + atomic_load(&s->mmu.rss_file) +
+			  atomic_load(&s->mmu.table_pages));
 	vm_space_put(s);
 	pages += adj * (s64)(total / 1000);
 	return max(pages, (s64)1);

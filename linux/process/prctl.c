@@ -115,11 +115,11 @@ SYSCALL(prctl, int option, u64 a2, u64 a3, u64 a4, u64 a5)
 	case PR_GET_PDEATHSIG:
 		return put_user(t->pdeath_signal, user_ptr(u32, a2));
 	case PR_GET_DUMPABLE:
-		return t->thread.space->dumpable;
+		return task_space(t)->dumpable;
 	case PR_SET_DUMPABLE:
 		if (a2 > 1)
 			return -EINVAL;
-		t->thread.space->dumpable = a2;
+		task_space(t)->dumpable = a2;
 		return 0;
 	case PR_GET_KEEPCAPS:
 		return !!(current_cred()->securebits & SECBIT_KEEP_CAPS);

@@ -208,6 +208,7 @@ static struct personality linux_personality = {
 	.name = "Linux",
 	.syscalls = syscall_functions,
 	.syscall_unknown = syscall_unknown,
+	.fault = vm_fault,
 	.exception = signal_exception,
 	.exit_to_user = signal_handle,
 	.file_get = hook_file_get,

@@ -118,7 +118,7 @@ struct vm_space *task_space_get(struct task *t)
 	struct vm_space *s = nullptr;
 	spin_lock(&t->process->lock);
 	if (!list_empty(&t->process_link) && t->thread.space) {
-		s = t->thread.space;
+		s = task_space(t);
 		vm_space_get(s);
 	}
 	spin_unlock(&t->process->lock);
@@ -132,7 +132,7 @@ struct vm_space *process_space_get(struct process *p)
 	spin_lock(&p->lock);
 	list_for_each_entry(t, &p->threads, process_link)
 		if (t->thread.space) {
-			s = t->thread.space;
+			s = task_space(t);
 			vm_space_get(s);
 			break;
 		}
@@ -162,7 +162,7 @@ struct fs_context *task_fs_get(struct task *t)
 
 void task_space_drop(struct task *t)
 {
-	struct vm_space *s = t->thread.space;
+	struct vm_space *s = task_space(t);
 	if (!s)
 		return;
 	if (&t->thread == current()) {
@@ -170,7 +170,7 @@ void task_space_drop(struct task *t)
 		spin_lock(&t->process->lock);
 		t->process->dead_threads.maxrss_kib = max(t->process->dead_threads.maxrss_kib,
 							  vm_space_rss_peak(s) * (PAGE_SIZE / KiB));
-		vm_space_activate(nullptr, VIEW_PROGRAM);
+		mmu_space_activate(nullptr, VIEW_PROGRAM);
 		t->thread.space = nullptr;
 		spin_unlock(&t->process->lock);
 	} else {
@@ -230,8 +230,8 @@ void process_rusage(struct process *p, struct rusage_sums *out)
 	list_for_each_entry(t, &p->threads, process_link) {
 		process_sums_add_task(out, t);
 		if (t->thread.space)
-			out->maxrss_kib = max(out->maxrss_kib, vm_space_rss_peak(t->thread.space) *
-								       (PAGE_SIZE / KiB));
+			out->maxrss_kib = max(out->maxrss_kib,
+					      vm_space_rss_peak(task_space(t)) * (PAGE_SIZE / KiB));
 	}
 	spin_unlock(&p->lock);
 }

@@ -16,7 +16,7 @@ SYSCALL(unshare, u64 flags)
 	// to undo.
 	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) &&
 	    (READ_ONCE(p->nthreads) > 1 ||
-	     ((flags & CLONE_VM) && refcount_read(&current()->space->users) > 1) ||
+	     ((flags & CLONE_VM) && refcount_read(&current_space()->users) > 1) ||
 	     ((flags & CLONE_SIGHAND) && refcount_read(&p->sighand->refs) > 1)))
 		return -EINVAL;
 	int r = flags & CLONE_FILES ? files_unshare() : 0;

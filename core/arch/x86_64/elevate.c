@@ -7,8 +7,8 @@
 #include "core/arch/x86_64/cpu_priv.h"
 #include "core/cmdline.h"
 #include "core/log.h"
+#include "core/mmu_space.h"
 #include "core/panic.h"
-#include "core/vm.h"
 
 enum elevate_backend elevate_backend;
 u32 elevate_switches_root; // 1: views. Read by entry.S; immutable after boot
@@ -94,7 +94,7 @@ static void activate(enum vm_view view)
 
 	preempt_disable();
 	t->view = (typeof(t->view))view;
-	vm_space_activate(t->space, view);
+	mmu_space_activate(t->space, view);
 	preempt_enable_no_resched(); // interrupts are off: a pending switch waits for the exit
 				     // check or the next interrupt
 }

@@ -10,11 +10,11 @@
 #include "core/cmdline.h"
 #include "core/elevate.h"
 #include "core/log.h"
+#include "core/mmu_space.h"
 #include "core/page.h"
 #include "core/panic.h"
 #include "core/slab.h"
 #include "core/time.h"
-#include "core/vm.h"
 
 u32 smp_ncpus = 1;
 u32 smp_ncpus_found = 1;
@@ -130,7 +130,7 @@ static atomic_u32 started;
 	cpu_tables_load(cpu, starting_stacks);
 	this_cpu_write(cpu_current, idle);
 	this_cpu_write(cpu_kstack_top, idle->kstack_top);
-	vm_init_cpu(); // off the trampoline's root
+	mmu_init_cpu(); // off the trampoline's root
 	cpu_controls_init();
 	fpu_init_cpu();
 	elevate_init_cpu();

@@ -5,9 +5,10 @@
 #include "core/arch/x86_64/asm_offsets.h"
 #include "core/arch/x86_64/cpu_priv.h"
 #include "core/arch/x86_64/x86.h"
+#include "core/mmu_space.h"
 #include "core/panic.h"
 #include "core/thread.h"
-#include "core/vm.h"
+#include <arch/paging.h>
 
 struct thread *arch_switch_stack(struct thread *prev, struct thread *next, u64 *save_rsp, u64 rsp);
 extern void thread_trampoline(void);
@@ -136,7 +137,7 @@ struct thread *arch_switch(struct thread *prev, struct thread *next)
 		wrmsr(MSR_KERNEL_GS_BASE, n->gsbase);
 		if (unlikely(p->uses_debug | n->uses_debug))
 			debug_registers_load(n);
-		vm_space_activate(next->space, (enum vm_view)next->view);
+		mmu_space_activate(next->space, (enum vm_view)next->view);
 	}
 	this_cpu_write(cpu_current, next);
 	this_cpu_write(cpu_kstack_top, next->kstack_top);

@@ -13,13 +13,13 @@
 #include "core/arch/x86_64/x86.h"
 #include "core/cmdline.h"
 #include "core/log.h"
+#include "core/mmu_space.h"
 #include "core/panic.h"
 #include "core/personality.h"
 #include "core/random.h"
 #include "core/rcu.h"
 #include "core/time.h"
 #include "core/uaccess.h"
-#include "core/vm.h"
 
 enum {
 	VEC_DE = 0,
@@ -195,7 +195,8 @@ static void page_fault(struct trap_frame *f, u64 error, u64 addr)
 			return;
 		}
 		irq_enable();
-		int r = vm_fault(t->space, addr, access | (error & PF_PRESENT ? VM_PRESENT : 0));
+		int r = personality->fault(t->space, addr,
+					   access | (error & PF_PRESENT ? VM_PRESENT : 0));
 		if (likely(!r)) {
 			atomic_store(&t->faults_minor, atomic_load(&t->faults_minor) +
 							       1); // ours: nobody else writes it

@@ -15,11 +15,11 @@
 #include "core/rcu.h"
 #include "core/thread.h"
 #include "core/time.h"
-#include "core/vm.h"
 #include "core/wait.h"
 #include "core/work.h"
 #include "linux/cred.h"
 #include "linux/signal.h"
+#include "linux/vm.h"
 
 struct fd_table;   // linux/file.h
 struct fs_context; // linux/fs.h

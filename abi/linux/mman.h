@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// mmap and its kin as programs see them. (PROT_* are in core/vm.h with the same values.)
+// mmap and its kin as programs see them. (PROT_* are in linux/vm.h with the same values.)
 #pragma once
 #include "base/types.h"
 enum {

@@ -20,9 +20,9 @@
 //
 // Lifetime. refs of an allocated page is at least 1. Whoever brings it to 0 frees it, with the
 // order that the head page remembers. A page-cache lookup may raise the count of a page for a
-// moment after it has left the cache and even after it was allocated anew (object.c); hence nobody
-// stores a count into a page that is in use, and page_free gives the page up instead of freeing it
-// when such a lookup holds it: the lookup's page_put then does.
+// moment after it has left the cache and even after it was allocated anew (linux/mm/object.c);
+// hence nobody stores a count into a page that is in use, and page_free gives the page up instead
+// of freeing it when such a lookup holds it: the lookup's page_put then does.
 //
 // Failure. Allocation returns nullptr. The last free blocks are taken for ALLOC_ATOMIC only. Too
 // little memory at boot is a panic with a sentence.

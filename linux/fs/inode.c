@@ -7,7 +7,7 @@
 // is one word, and stat(2) promises no more than that.
 #include "linux/fs/fs_priv.h"
 #include "core/time.h"
-#include "core/vm.h"
+#include "linux/vm.h"
 
 static struct slab_cache inode_cache;
 static atomic_u64 ino_counter = ATOMIC_INIT(1);

@@ -6,7 +6,7 @@
 #include "core/log.h"
 #include "core/random.h"
 #include "core/time.h"
-#include "core/vm.h"
+#include "linux/vm.h"
 
 constexpr u32 MEM_MAJOR = 1;
 

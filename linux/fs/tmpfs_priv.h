@@ -2,8 +2,8 @@
 // What the files of tmpfs share: tmpfs.c (inodes, super blocks), tmpfs_dir.c, tmpfs_file.c and
 // tmpfs_xattr.c.
 #pragma once
-#include "core/vm.h"
 #include "linux/fs/fs_priv.h"
+#include "linux/vm.h"
 
 struct tmpfs_super {
 	atomic_u64 used_pages;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Owns the system calls about a process's memory; the work is the core's (core/vm.h).
+// Owns the system calls about a process's memory; the work is that of linux/vm.h.
 #include "abi/linux/mman.h"
 #include "abi/linux/mount.h"
 #include "base/err.h"
 #include "core/slab.h"
 #include "core/uaccess.h"
-#include "core/vm.h"
 #include "linux/file.h"
 #include "linux/syscalls.h"
 #include "linux/task.h"
+#include "linux/vm.h"
 
 static struct vm_space *space(void)
 {

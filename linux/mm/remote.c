@@ -4,10 +4,10 @@
 #include "base/err.h"
 #include "core/slab.h"
 #include "core/uaccess.h"
-#include "core/vm.h"
 #include "linux/file.h"
 #include "linux/syscalls.h"
 #include "linux/task.h"
+#include "linux/vm.h"
 
 constexpr u32 IOV_MAX = 1024;
 constexpr u64 CHUNK = 16 * KiB;

@@ -3,9 +3,9 @@
 #include "base/fmt.h"
 #include "base/string.h"
 #include "core/page.h"
-#include "core/vm.h"
 #include "linux/cred.h"
 #include "linux/proc/proc.h"
+#include "linux/vm.h"
 
 struct task *node_task(const struct node *n)
 {

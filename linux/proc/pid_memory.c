@@ -4,8 +4,8 @@
 #include "base/string.h"
 #include "core/page.h"
 #include "core/slab.h"
-#include "core/vm.h"
 #include "linux/proc/proc.h"
+#include "linux/vm.h"
 
 // ---- maps, smaps ----
 

@@ -2,11 +2,11 @@
 // Owns what a process's files in /proc say about its state, times, credentials and limits.
 #include "base/string.h"
 #include "core/page.h"
-#include "core/vm.h"
 #include "linux/cred.h"
 #include "linux/proc/proc.h"
 #include "linux/signal.h"
 #include "linux/tty.h"
+#include "linux/vm.h"
 
 // What stat and status tell, gathered for a thread or for a process as a whole, zombies included.
 struct snapshot {

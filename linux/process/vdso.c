@@ -4,7 +4,7 @@
 #include "base/string.h"
 #include "core/panic.h"
 #include "core/time.h"
-#include "core/vm.h"
+#include "linux/vm.h"
 #include <linux_arch/vdso.h>
 
 extern const u8 vdso_image[], vdso_image_end[]; // whole pages

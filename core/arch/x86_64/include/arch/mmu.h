@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The MMU's registers and TLB as core/mm uses them (x86-64). Privileged.
+// The MMU's registers and TLB as core/mm uses them, and whole pages cleared and copied (x86-64).
+// Privileged.
 //
 // An address-space id (PCID) names the TLB entries of one root. Id 0 is the kernel's; without PCIDs
 // all ids are 0.

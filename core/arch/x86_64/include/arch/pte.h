@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The format of page-table entries (x86-64, Intel SDM volume 3, 4.5). Privileged; for core/mm and
-// this folder.
+// The format of page-table entries (x86-64, Intel SDM volume 3, 4.5). Privileged; for core/mm,
+// this folder, and who fills tables by core/pagetable.h.
 //
 // Level 0 entries map 4 KiB, level 1 entries 2 MiB or a table, level 3 is the root. Accessed and
 // Dirty are set when an entry is made, so the CPU never writes to a table and plain stores under

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What the files of address spaces share. Privileged.
+// What the files of linux/mm share. Privileged.
 #pragma once
 #include "base/errno.h"
 #include "core/pagetable.h"
 #include "core/panic.h"
-#include "core/vm.h"
+#include "linux/vm.h"
 
 // ---- areas (area.c); the space's lock is held for writing unless said otherwise ----
 constexpr u32 VM_HAS_ANON = 1u << 31; // area.flags: may hold private copies of the object's pages.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // vm_cpu_test.c: tests of address spaces as the CPUs see them, and of CPUs that race in them.
-#include "core/mm/vm_test.h"
-#include "core/sync/test_threads.h"
+#include "core/test_threads.h"
 #include "core/uaccess.h"
+#include "linux/mm/vm_test.h"
 
 // As a program would: on the CPU's own tables, with each fault resolved. 0 or what vm_fault said.
 static int user_access(struct vm_space *s, u64 addr, bool write, u64 *v)

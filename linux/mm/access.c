@@ -2,7 +2,7 @@
 // access.c: looking into a space from outside: debuggers, /proc, futex keys, mincore, and touching
 // pages ahead of use.
 #include "base/string.h"
-#include "core/mm/areas.h"
+#include "linux/mm/mm.h"
 
 // The level 0 or large entry that maps addr, 0 when none does.
 static pte_t entry_at(struct vm_space *s, u64 addr, struct page **table, pte_t **entry)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // remap.c: mremap: areas that grow, shrink or move, with their entries moved rather than their
 // pages copied.
-#include "core/mm/areas.h"
+#include "linux/mm/mm.h"
 
 constexpr u32 MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2, MREMAP_DONTUNMAP = 4;
 

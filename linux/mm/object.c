@@ -10,9 +10,9 @@
 // the page up (again) while it holds the table's lock; so either it sees that the page is gone, or
 // the truncation finds its entry.
 #include "base/string.h"
-#include "core/mm/areas.h"
 #include "core/rcu.h"
 #include "core/slab.h"
+#include "linux/mm/mm.h"
 
 static struct slab_cache node_cache, object_cache;
 

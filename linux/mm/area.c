@@ -4,9 +4,9 @@
 //
 // The space's lock is held for writing in all that changes. Start, end and offset of an area with
 // an object are also read from the object's side (truncation), so they change under its areas_lock.
-#include "core/mm/areas.h"
 #include "core/personality.h"
 #include "core/slab.h"
+#include "linux/mm/mm.h"
 
 static struct slab_cache area_cache;
 

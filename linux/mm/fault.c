@@ -13,8 +13,8 @@
 //   (memory objects need not be).
 // A read-only entry in a writable private area is a page shared by fork, or of an object: it is
 // copied, unless its count says that nobody else has it.
-#include "core/mm/areas.h"
 #include "core/personality.h"
+#include "linux/mm/mm.h"
 #include <arch/mmu.h>
 
 struct page *zero_page;

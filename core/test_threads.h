@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Threads for the tests of this folder. Privileged.
+// Threads for the tests in the kernel. Privileged.
 #pragma once
 #include "core/thread.h"
 #include "core/time.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // advise.c: madvise, mlock, msync: what programs say about ranges of their areas.
-#include "core/mm/areas.h"
+#include "linux/mm/mm.h"
 
 enum advice { // Linux's numbers
 	MADV_NORMAL,

@@ -2,21 +2,26 @@
 // space.c: address spaces of programs: their life from creation to the last page given back.
 //
 // Purpose. A vm_space is what the threads of a process see of memory: areas (start, end, rights,
-// what stands behind), and page tables filled in on demand. It has two roots ("views") over the
-// same tables: in the program view the lower half is user-accessible, in the elevated view it is
-// supervisor memory. Both hold the kernel's half.
+// what stands behind), and page tables filled in on demand. This folder decides what is mapped
+// where and what a fault means, as Linux does; how tables are made, freed and made known to the
+// CPUs is core's (core/pagetable.h, core/mmu_space.h). So the program view and the elevated view
+// are the same to it.
 //
 // States. Created empty; alive while users > 0; the last vm_space_put unloads it from every CPU,
 // unmaps everything and frees it.
 //
 // Locks, outer to inner:
 //   space->lock (vm_space, sleeping): areas and all counters. Faults, madvise's discarding and
-//   remote access hold it for reading, whatever
-//     changes areas for writing. A fork holds the parent's for writing.
+//   remote access hold it for reading, whatever changes areas for writing. A fork holds the
+//   parent's for writing.
 //   object->areas_lock (vm_areas): which areas map an object, and those areas' ranges. Truncation
-//   holds it over all of them. object->lock (page_cache): the tree of an object's pages. Lookups
-//   are RCU. a table's lock in its struct page (page_table): the entries of that table. Two at
-//   once: fork (parent, then child), mremap.
+//   holds it over all of them.
+//   object->lock (page_cache): the tree of an object's pages. Lookups are RCU.
+//   a table's lock in its struct page (page_table): the entries of that table. Two at once: fork
+//   (parent, then child), mremap.
+// Tables are freed under the space's write lock (or when nobody uses the space any more), after the
+// areas they served left their objects' lists. So both faults (read lock) and walkers that come
+// from an object (its areas_lock) may follow entries, as core/pagetable.h asks.
 // Cross-CPU calls for TLBs are made with areas_lock and table locks held; nobody takes those with
 // interrupts off.
 //
@@ -24,16 +29,17 @@
 // for entries of the shared page of zeroes. An object's tree holds one. A page that is no longer
 // mapped is let go only after all TLBs dropped it (struct gather).
 //
-// Lifetime of tables: see table.c. Files: fault.c (pages appear), map.c (areas change), fork.c,
-// remap.c, advise.c, access.c (debuggers, futex keys), object.c (page cache), tlb.c (CPUs).
+// Files: fault.c (pages appear), map.c (areas change), area.c (their tree), fork.c, remap.c,
+// advise.c, access.c (debuggers, futex keys), object.c (page cache); map_calls.c and remote.c have
+// the system calls.
 //
 // Failure. -ENOMEM leaves things as they were, or partly done where Linux leaves them so (mprotect,
 // madvise).
 #include "base/string.h"
 #include "core/init.h"
-#include "core/mm/areas.h"
 #include "core/personality.h"
 #include "core/slab.h"
+#include "linux/mm/mm.h"
 
 static struct slab_cache space_cache;
 

@@ -5,7 +5,7 @@
 // private pages. Pages of objects are left for the child to fault in (several at once), unless the
 // area holds private copies too. Writable private entries become read-only on both sides; the
 // parent's TLBs are told once, at the end.
-#include "core/mm/areas.h"
+#include "linux/mm/mm.h"
 
 struct fork {
 	struct vm_space *child;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // vm_test.c: tests of address spaces: areas, faults, copy-on-write, large pages, truncation,
 // moving, and that all memory comes back.
-#include "core/mm/vm_test.h"
+#include "linux/mm/vm_test.h"
 
 KTEST(vm, memory_appears_when_touched_and_comes_back)
 {

@@ -3,7 +3,7 @@
 #pragma once
 #include "base/ktest.h"
 #include "base/string.h"
-#include "core/mm/areas.h"
+#include "linux/mm/mm.h"
 
 constexpr u32 RW = PROT_READ | PROT_WRITE;
 constexpr u32 RWX = RW | PROT_EXEC;

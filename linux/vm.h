@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Address spaces of programs: areas, objects, faults. Privileged.
 //
-// A vm_space has areas (start, end, rights, what stands behind them) and page tables with two roots
-// (views): the program view, in which the lower half is user-accessible, and the elevated view, in
-// which the same tables are supervisor memory. A vm_object is an indexed set of pages behind
-// mappings and files (the page cache of one inode, or shared anonymous memory).
+// A vm_space has areas (start, end, rights, what stands behind them) and, in its mmu_space, page
+// tables that are filled in on demand. A vm_object is an indexed set of pages behind mappings and
+// files (the page cache of one inode, or shared anonymous memory).
 #pragma once
 #include "base/atomic.h"
 #include "base/list.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // map.c: mapping, unmapping, rights, the break: what changes the set of areas.
-#include "core/mm/areas.h"
+#include "linux/mm/mm.h"
 
 int space_range_check(u64 addr, u64 len, u64 *end)
 {

@@ -8,8 +8,6 @@
 #include "core/thread.h"
 #include <arch/frame.h> // struct trap_frame
 
-struct file;
-
 struct exception {
 	enum exception_kind {
 		EXC_PAGE_FAULT, // addr, and result: what fault() said
@@ -52,13 +50,8 @@ struct personality {
 	// sleep, may not return (exit). in_syscall: the frame belongs to a system call, which may
 	// have to be restarted.
 	void (*exit_to_user)(struct trap_frame *f, bool in_syscall);
-	void (*file_get)(struct file *f); // reference counts of vm_area.file
-	void (*file_put)(struct file *f); // may sleep
-	void (*space_free)(void *space_personality);
 	void (*tick)(bool user); // scheduler tick in a program's thread, interrupts off: CPU-time
 				 // timers and limits
-	// Memory is out: kill something. true: try again.
-	bool (*out_of_memory)(void);
 	// Starts the first program; runs in a kernel thread after boot.
 	void (*start)(void);
 };

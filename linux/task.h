@@ -321,3 +321,4 @@ char task_state_char(struct task *t); // R S D T t Z X as ps shows it
 [[noreturn]] void task_exit(u32 wait_status);	       // the current thread only
 [[noreturn]] void process_exit_group(u32 wait_status); // the current process
 void linux_start(void);				       // personality->start
+bool oom_kill(void); // memory is out: kills a process. true: try again; may sleep

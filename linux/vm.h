@@ -89,8 +89,7 @@ void vm_object_set_size(struct vm_object *o, u64 size_bytes);
 // Drops pages [first, last] and unmaps them everywhere (hole punching).
 void vm_object_drop(struct vm_object *o, u64 first, u64 last);
 
-// What stands behind an area, beyond its pages. The cookie is the personality's struct file,
-// counted by its hooks.
+// A range of addresses with equal rights and one thing behind it.
 struct vm_area {
 	u64 start, end;		  // page-aligned, [start, end)
 	u32 prot;		  // enum vm_prot
@@ -125,7 +124,6 @@ struct vm_space {
 	struct file *exe; // counted; lock
 	u64 vdso;	  // address of the vDSO, 0 none
 	bool dumpable;
-	void *personality; // the personality's own (AIO, ...), freed by its hook
 };
 
 // The space whose mmu s is; nullptr stays nullptr. s is not kernel_space.
@@ -155,7 +153,7 @@ struct vm_map_args {
 	struct vm_object *object; // reference is taken; nullptr: anonymous (with VM_SHARED: a new
 				  // memory object is made)
 	u64 offset;		  // page-aligned
-	struct file *file;	  // reference is taken through the hook; may be nullptr
+	struct file *file;	  // reference is taken; may be nullptr
 	u64 align;		  // wanted alignment of the address (0: page)
 };
 // Maps; *addr_out is where. -EINVAL, -ENOMEM (also limits), -EEXIST, -EPERM, -EAGAIN (locked

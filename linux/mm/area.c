@@ -4,8 +4,8 @@
 //
 // The space's lock is held for writing in all that changes. Start, end and offset of an area with
 // an object are also read from the object's side (truncation), so they change under its areas_lock.
-#include "core/personality.h"
 #include "core/slab.h"
+#include "linux/file.h"
 #include "linux/mm/mm.h"
 
 static struct slab_cache area_cache;
@@ -121,7 +121,7 @@ void area_refs_get(struct vm_area *a)
 	if (a->object)
 		vm_object_get(a->object);
 	if (a->file)
-		personality->file_get(a->file);
+		(void)file_get(a->file);
 }
 
 void area_free(struct vm_area *a)
@@ -129,7 +129,7 @@ void area_free(struct vm_area *a)
 	if (a->object)
 		vm_object_put(a->object);
 	if (a->file)
-		personality->file_put(a->file);
+		file_put(a->file);
 	slab_free(&area_cache, a);
 }
 

@@ -13,8 +13,8 @@
 //   (memory objects need not be).
 // A read-only entry in a writable private area is a page shared by fork, or of an object: it is
 // copied, unless its count says that nobody else has it.
-#include "core/personality.h"
 #include "linux/mm/mm.h"
+#include "linux/task.h"
 #include <arch/mmu.h>
 
 struct page *zero_page;
@@ -374,8 +374,7 @@ static int grow_stack(struct vm_space *s, u64 addr)
 
 static __cold int fault_failed(int r)
 {
-	if (r == -ENOMEM && personality && personality->out_of_memory &&
-	    personality->out_of_memory())
+	if (r == -ENOMEM && oom_kill())
 		return 0;
 	return r == -ENOMEM ? r : r == -EFAULT || r == -ENOSPC ? -EIO : r;
 }

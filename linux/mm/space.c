@@ -37,8 +37,8 @@
 // madvise).
 #include "base/string.h"
 #include "core/init.h"
-#include "core/personality.h"
 #include "core/slab.h"
+#include "linux/file.h"
 #include "linux/mm/mm.h"
 
 static struct slab_cache space_cache;
@@ -74,7 +74,6 @@ static struct vm_space *space_alloc(const struct vm_space *template)
 	s->gap_top = s->gap_seen = 0;
 	s->total_pages = s->data_pages = s->stack_pages = s->exec_pages = s->locked_pages =
 		s->shared_pages = 0;
-	s->personality = nullptr;
 	if (!mmu_space_init(&s->mmu)) {
 		slab_free(&space_cache, s);
 		return nullptr;
@@ -100,7 +99,7 @@ struct vm_space *space_create_like(const struct vm_space *parent)
 	struct vm_space *s = space_alloc(parent);
 
 	if (s && s->exe)
-		personality->file_get(s->exe);
+		(void)file_get(s->exe);
 	return s;
 }
 
@@ -163,8 +162,6 @@ void vm_space_put(struct vm_space *s)
 	assert(!s->nareas && !s->total_pages);
 	mmu_space_destroy(&s->mmu);
 	if (s->exe)
-		personality->file_put(s->exe);
-	if (s->personality && personality->space_free)
-		personality->space_free(s->personality);
+		file_put(s->exe);
 	slab_free(&space_cache, s);
 }

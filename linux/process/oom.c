@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the choice of what ends when memory is out.
 #include "core/log.h"
-#include "core/personality.h"
 #include "linux/process/process.h"
 
 // As Linux counts: pages in memory, shifted by the program's own wish; -1000 is never chosen.

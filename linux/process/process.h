@@ -101,7 +101,6 @@ void signal_init_caches(void);
 void child_info_fill(struct siginfo *info, struct process *child, int code, int status);
 
 // ---- other parts that fork, exec and exit call ----
-bool oom_kill(void); // personality.out_of_memory
 void futex_init(void);
 void futex_exit(struct task *t); // robust list; memory is still there
 void futex_exec(struct task *t);

@@ -188,16 +188,6 @@ void linux_start(void)
 
 // ---- registration ----
 
-static void hook_file_get(struct file *f)
-{
-	refcount_inc(&f->refs);
-}
-
-static void hook_file_put(struct file *f)
-{
-	file_put(f);
-}
-
 static long syscall_unknown(struct trap_frame *f, u64 nr)
 {
 	(void)f;
@@ -211,10 +201,7 @@ static struct personality linux_personality = {
 	.fault = vm_fault,
 	.exception = signal_exception,
 	.exit_to_user = signal_handle,
-	.file_get = hook_file_get,
-	.file_put = hook_file_put,
 	.tick = process_tick,
-	.out_of_memory = oom_kill,
 	.start = linux_start,
 };
 

@@ -91,6 +91,21 @@ bool cmdline_next(const char *key, u32 *cursor, const char **value)
 	return false;
 }
 
+bool cmdline_next_behind(const char *prefix, u32 *cursor, const char **rest)
+{
+	size_t len = strlen(prefix);
+
+	while (*cursor < noptions) {
+		const struct option *o = &options[(*cursor)++];
+
+		if (!strncmp(o->key, prefix, len)) {
+			*rest = o->key + len;
+			return true;
+		}
+	}
+	return false;
+}
+
 const char *cmdline_value(const char *key)
 {
 	const char *value = nullptr;

@@ -10,4 +10,6 @@ u64 cmdline_u64(const char *key,
 		u64 otherwise); // logs one sentence and uses otherwise when malformed
 bool cmdline_next(const char *key, u32 *cursor,
 		  const char **value); // every value of a key that may come several times
-void cmdline_init(void);	       // logs malformed parts
+// Every key that begins with prefix: the rest of the key.
+bool cmdline_next_behind(const char *prefix, u32 *cursor, const char **rest);
+void cmdline_init(void); // logs malformed parts

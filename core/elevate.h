@@ -17,6 +17,9 @@ void elevate_init_cpu(void); // every other CPU
 bool elevate_path_granted(const char *path);
 // exec of a program: sets thread.may_elevate and makes sure that the thread is lowered.
 void elevate_exec(struct thread *t, const char *path);
+// A lowered service that has recorded places of elevation is loaded: makes sure that they work. In
+// a thread; services' lock held.
+void elevate_allow_services(void);
 struct elevate_counts {
 	u64 elevations, refused;
 };

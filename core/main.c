@@ -4,6 +4,7 @@
 #include "core/bootinfo.h"
 #include "core/cmdline.h"
 #include "core/elevate.h"
+#include "core/gate.h"
 #include "core/init.h"
 #include "core/irq.h"
 #include "core/ktest.h"
@@ -41,6 +42,7 @@ static void boot_rest(void *unused)
 	page_reclaim_boot(BOOTMEM_LOADER);
 	sched_loadavg_start();
 	initcalls_run();
+	services_boot();
 	ktest_run_if_asked();
 	if (!personality)
 		panic("no personality: this kernel was built without linux/");

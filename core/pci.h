@@ -38,3 +38,10 @@ int pci_msix_set(struct pci_device *d, u32 entry, u32 cpu, irq_handler_t fn, voi
 		 const char *name, u32 *handle);
 int pci_msi_set(struct pci_device *d, u32 cpu, irq_handler_t fn, void *arg, const char *name,
 		u32 *handle);
+// The function sends that message no more. The handle is still to be freed (irq_msi_free).
+void pci_msix_clear(struct pci_device *d, u32 entry);
+void pci_msi_clear(struct pci_device *d);
+// Where the table of MSI-X lies: false when there is none. Who can write it can interrupt any CPU.
+bool pci_msix_table(struct pci_device *d, u32 *bar, u64 *offset, u64 *len);
+// The function reaches memory no more.
+void pci_bus_master_off(struct pci_device *d);

@@ -14,6 +14,7 @@
 #include <arch/thread.h> // struct arch_thread, current()
 
 struct mmu_space;
+struct gate_stack;
 struct thread;
 
 enum thread_state : u32 {
@@ -40,6 +41,7 @@ enum thread_work : u32 {
 	WORK_SIGNAL = 1 << 1,	  // personality: look for signals
 	WORK_NOTIFY = 1 << 2,	  // personality: anything else (exit_to_user is called)
 	WORK_FULL_FRAME = 1 << 3, // registers were changed: return by the full path. Cleared by it
+	WORK_ROOT = 1 << 4,	  // core: a gate left a service's view loaded
 	WORK_TRACE_ENTRY =
 		1 << 8, // system calls go through personality->syscall_slow (ptrace, seccomp)
 };
@@ -64,8 +66,12 @@ struct thread {
 	struct mmu_space *space; // own thread (exec) or creation; nullptr: kernel thread,
 				 // which runs on whatever is loaded
 	enum vm_view_tag : u32 { THREAD_VIEW_PROGRAM, THREAD_VIEW_ELEVATED } view; // own thread
-	u32 elevated;	  // nesting as core knows it: 0 or 1. Own thread
-	bool may_elevate; // granted. Set while the thread is stopped or by itself
+	u32 elevated;		 // nesting as core knows it: 0 or 1. Own thread
+	bool may_elevate;	 // granted. Set while the thread is stopped or by itself
+	struct gate_stack *gate; // the innermost service that it is inside of; own thread
+	uintptr_t entry_top;	 // where entries build their frames: kstack_top, or below what an
+				 // enclosing gate keeps; own thread
+	u64 syscalls; // its system-call numbers are below this; 0 inside a service. Own thread
 	struct arch_thread arch;
 	// scheduling
 	struct sched_entity se;

@@ -126,4 +126,6 @@ static inline void wake_one(struct wait_queue *q)
 	WAIT_EVENT_(q, cond, THREAD_INTERRUPTIBLE, false, deadline_ns, -ERESTARTSYS)
 #define wait_event_until(q, cond, deadline_ns) \
 	WAIT_EVENT_(q, cond, THREAD_UNINTERRUPTIBLE, false, deadline_ns, 0)
+#define wait_event_killable_until(q, cond, deadline_ns) \
+	WAIT_EVENT_(q, cond, THREAD_KILLABLE, false, deadline_ns, -EINTR)
 #define wait_event_killable(q, cond) WAIT_EVENT_(q, cond, THREAD_KILLABLE, false, ~0ull, -EINTR)

@@ -59,19 +59,20 @@ $(OUT)/obj/%.S.o: %.S $(OUT)/flags | $(GENERATED)
 	$(say) AS $<
 	$(Q)$(CC) $(KERNEL_FLAGS) $(own_flags) -MMD -MP -MJ $@.json -c $< -o $@
 
+.SECONDEXPANSION:
 # Two links: the second one embeds the symbol table of the first. The table lies behind all code,
 # so no function moves; ksyms.py --check makes sure of it.
-$(OUT)/pass1.elf: $(KERNEL_OBJS) $(KERNEL_LDS) $(OUT)/sources tools/ksyms.py
+$(OUT)/pass1.elf: $(KERNEL_OBJS) $$(GATE_OBJS) $(KERNEL_LDS) $(OUT)/sources tools/ksyms.py
 	$(say) LD $@
 	$(Q)$(PYTHON) tools/ksyms.py --empty >$(OUT)/ksyms0.S
 	$(Q)$(CC) $(KERNEL_FLAGS) -c $(OUT)/ksyms0.S -o $(OUT)/ksyms0.o
-	$(Q)$(LD) $(KERNEL_LDFLAGS) $(KERNEL_OBJS) $(OUT)/ksyms0.o -o $@
+	$(Q)$(LD) $(KERNEL_LDFLAGS) $(KERNEL_OBJS) $(GATE_OBJS) $(OUT)/ksyms0.o -o $@
 
 $(OUT)/halyard.elf: $(OUT)/pass1.elf
 	$(say) LD $@
 	$(Q)$(PYTHON) tools/ksyms.py $< >$(OUT)/ksyms.S
 	$(Q)$(CC) $(KERNEL_FLAGS) -c $(OUT)/ksyms.S -o $(OUT)/ksyms.o
-	$(Q)$(LD) $(KERNEL_LDFLAGS) -Map=$(OUT)/halyard.map $(KERNEL_OBJS) $(OUT)/ksyms.o -o $@
+	$(Q)$(LD) $(KERNEL_LDFLAGS) -Map=$(OUT)/halyard.map $(KERNEL_OBJS) $(GATE_OBJS) $(OUT)/ksyms.o -o $@
 	$(Q)$(PYTHON) tools/ksyms.py --check $< $@
 
 # What boots carries no DWARF, for the firmware reads it slowly; debuggers take halyard.elf.

@@ -11,9 +11,10 @@ HOST_CFLAGS := -std=c23 -g -O1 -fno-omit-frame-pointer -Wall -Wextra -Werror -I.
 	-DCONFIG_DEBUG=1 -fsanitize=address,undefined -fno-sanitize-recover=all
 
 .PHONY: unit base-tests
-check:
+check: $(GATE_GEN)
 	$(Q)$(PYTHON) tools/check.py --arch $(ARCH)
 	$(Q)$(PYTHON) tools/lock_ranks.py --check
+	$(Q)$(PYTHON) tools/gate.py --check
 
 docs/locks.md: core/lock_classes.def tools/lock_ranks.py
 	$(Q)$(PYTHON) tools/lock_ranks.py
@@ -45,4 +46,4 @@ test: deps
 
 .PHONY: print-header-flags
 print-header-flags:
-	@echo '$(KERNEL_FLAGS) -std=c23'
+	@echo '$(KERNEL_FLAGS) -Iservices/arch/$(ARCH)/include -std=c23'

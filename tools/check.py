@@ -31,8 +31,9 @@ FREESTANDING = {"float.h", "iso646.h", "limits.h", "stdalign.h", "stdarg.h", "st
                 "stdbool.h", "stdckdint.h", "stddef.h", "stdint.h", "stdnoreturn.h"}
 # The hosted half of base/ borrows these few from the C library (BASE_LIBC in base/compiler.h).
 BASE_LIBC = {"string.h", "stdio.h", "stdlib.h", "errno.h", "strings.h"}
-# Who may reach an architecture's headers by <...>.
-ARCH_INCLUDES = {"arch": ("core", "linux"), "linux_arch": ("linux", "abi"), "boot_arch": ("boot",)}
+# Who may reach an architecture's headers, and generated ones (gate/), by <...>.
+ARCH_INCLUDES = {"arch": ("core", "linux"), "linux_arch": ("linux", "abi"), "boot_arch": ("boot",),
+                 "service_arch": ("services",), "gate": ("core", "linux", "services")}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 ARCH_TEST = re.compile(r"^\s*#\s*(?:el)?if.*\b(__x86_64__|__amd64__|__i386__|__aarch64__|__arm__)\b")

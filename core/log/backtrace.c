@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-// backtrace.c: names of addresses, and the calls that lead to a place. Privileged. Any context;
-// trusts nothing that it reads.
+// backtrace.c: names of addresses, and the calls that lead to a place, through gates and services
+// as well. Privileged. Any context; trusts nothing that it reads.
+#include "core/gate/service.h"
 #include "core/log.h"
 #include "core/panic.h"
 #include <arch/cpu.h>
+#include <arch/gate.h>
+#include <arch/uaccess.h>
 
 #include "base/fmt.h"
 #include "base/sort.h"
@@ -80,51 +83,73 @@ const char *symbol_name(uintptr_t addr, char *buf, size_t cap)
 // one that does not return: the name is looked up one byte before it.
 static void print_frame(uintptr_t ip, bool is_return)
 {
-	u64 offset;
-	const char *name = lookup(ip - is_return, &offset);
+	u64 offset, size;
+	const char *name = lookup(ip - is_return, &offset), *service = nullptr;
 
 	if (name)
 		log_err("  [<%016lx>] %s+0x%llx/0x%llx", ip, name, offset + is_return,
 			symbol_size(ip - is_return - offset));
+	else if ((name = service_symbol_of(ip - is_return, &offset, &size, &service)))
+		log_err("  [<%016lx>] %s+0x%llx/0x%llx [%s]", ip, name, offset + is_return, size,
+			service);
 	else
-		log_err("  [<%016lx>] (no symbol)", ip);
+		log_err("  [<%016lx>] (no symbol)%s%s", ip, service ? " in " : "", service ?: "");
+}
+
+static bool is_code(uintptr_t ip)
+{
+	u64 offset, size;
+	const char *service;
+
+	return in_text(ip) || service_symbol_of(ip, &offset, &size, &service);
+}
+
+// Two words at fp, which may lie on a kernel stack or on one inside a service.
+static bool frame_read(uintptr_t fp, uintptr_t *next, uintptr_t *ip)
+{
+	if (fp % sizeof(uintptr_t) || !arch_kernel_range_readable(fp, 2 * sizeof(uintptr_t)))
+		return false;
+	user_access_begin();
+	*next = ((const volatile uintptr_t *)fp)[0];
+	*ip = ((const volatile uintptr_t *)fp)[1];
+	user_access_end();
+	return true;
 }
 
 void backtrace_print(uintptr_t ip, uintptr_t fp)
 {
+	const struct thread *t = current();
+	const struct gate_stack *gate =
+		t && arch_kernel_range_readable((uintptr_t)t, sizeof(*t)) ? t->gate : nullptr;
 	bool is_return = false;
 
 	log_err("Call trace:");
 	for (u32 i = 0; i < FRAMES_MAX; i++) {
-		uintptr_t trap_ip, trap_fp, next;
-		bool from_program;
+		uintptr_t next;
+		enum frame_context context;
 
-		if (!in_text(ip)) {
-			if (i == 0 || !is_return)
-				print_frame(ip, false); // a jump into nowhere: its caller may still
-							// be found
-			else
+		if (ip == GATE_STUB_RETURNED) { // into the one who called the service
+			if (!gate)
 				return;
-		} else {
-			print_frame(ip, is_return);
+			log_err("  --- gate %s.%s into %s ---", gate->port->interface->name,
+				gate->port->interface->op_names[gate->op], gate->service->name);
+			arch_gate_caller(gate, &ip, &fp);
+			gate = gate->outer;
 		}
-		if (arch_backtrace_trap(ip, fp, &trap_ip, &trap_fp, &from_program)) {
-			if (from_program)
+		// a jump into nowhere: its caller may still be found
+		if (is_return && !is_code(ip))
+			return;
+		print_frame(ip, is_return);
+		if (arch_backtrace_trap(&ip, &fp, &is_return, &context)) {
+			if (context == FRAME_PROGRAM)
 				return;
-			log_err("  --- interrupted here ---");
-			ip = trap_ip;
-			fp = trap_fp;
-			is_return = false;
+			log_err(context == FRAME_SERVICE ? "  --- call from a service ---"
+							 : "  --- interrupted here ---");
 			continue;
 		}
-		if (fp % sizeof(uintptr_t) ||
-		    !arch_kernel_range_readable(fp, 2 * sizeof(uintptr_t)))
+		if (!frame_read(fp, &next, &ip) || next == fp)
 			return;
-		next = ((const uintptr_t *)fp)[0];
-		ip = ((const uintptr_t *)fp)[1];
 		is_return = true;
-		if (next == fp)
-			return;
 		fp = next;
 	}
 	log_err("  (more frames follow)");

@@ -81,6 +81,11 @@ static pte_t *boot_entry(u64 addr, u32 level)
 	return e;
 }
 
+phys_t kernel_image_phys(u64 addr)
+{
+	return phys(addr - (u64)__kernel_start + bootinfo.kernel_phys.addr);
+}
+
 static void map_image(void)
 {
 	u64 base = (u64)__kernel_start, delta = bootinfo.kernel_phys.addr - base;
@@ -150,6 +155,9 @@ void kmap_init(void)
 	map_direct();
 	map_image();
 	boot_entry(KERNEL_MAP_BASE, 2);
+	for (u64 a = SERVICE_BASE; a < SERVICE_BASE + SERVICE_SLOTS * pt_span(PT_ROOT_LEVEL);
+	     a += pt_span(PT_ROOT_LEVEL))
+		boot_entry(a, 2);
 
 	const pte_t *entries = page_ptr(root);
 

@@ -33,12 +33,14 @@ void page_free_cleared(struct page *p);
 extern u8 kernel_root_slots[PT_ENTRIES - PT_KERNEL_FIRST]; // root entries that every root has;
 							   // immutable after mmu_init
 extern u32 kernel_root_nslots;
+phys_t kernel_image_phys(u64 addr); // of an address in the kernel's image
 void kmap_init(void);
 
 // ---- TLB (tlb.c) ----
 constexpr u64 TLB_PAGES_MAX = 32;	    // beyond it, everything is dropped
 void tlb_flush_tables(struct mmu_space *s); // everything, because tables are about to be freed
 void tlb_flush_kernel(u64 start, u64 end);
+void tlb_flush_services(u64 start, u64 end); // of services' slots; interrupts on
 
 // ---- page tables of programs (table.c) ----
 bool pt_roots_alloc(struct mmu_space *s);

@@ -16,9 +16,14 @@
 // out of invalidations, but for those that free tables, since its page walker may still follow
 // them.
 //
+// Above what this file loads a gate may have loaded the view of a service (cpu_service_root): then
+// `loaded` says what was loaded below it, which takes no part in invalidations until it is loaded
+// again. What is mapped for services is dropped on all CPUs at once, whatever they have loaded.
+//
 // All per-CPU state here is changed by its CPU only, with interrupts off.
 #include "core/mm/mm.h"
 #include "core/smp.h"
+#include <arch/gate.h>
 
 constexpr u32 NSLOTS = 6; // spaces whose translations a CPU may keep, each with two ids
 
@@ -58,6 +63,7 @@ static u32 slot_find(struct tlb_cpu *c, const struct mmu_space *s, bool *fresh)
 
 static void load_kernel(struct tlb_cpu *c)
 {
+	this_cpu_write(cpu_service_root, 0);
 	arch_root_load(kernel_space.root[0], 0, true);
 	c->loaded = &kernel_space;
 	c->view = VIEW_PROGRAM;
@@ -80,6 +86,7 @@ static void load_space(struct tlb_cpu *c, struct mmu_space *s, enum vm_view view
 	bool keep = !fresh && slot->gen[view] == gen;
 
 	slot->gen[view] = gen;
+	this_cpu_write(cpu_service_root, 0);
 	arch_root_load(s->root[view], id_of(c->slot, view), keep);
 	c->loaded = s;
 	c->view = view;
@@ -93,7 +100,7 @@ static __noinline void activate_slow(struct mmu_space *s, enum vm_view view)
 
 	if (s == &kernel_space) {
 		load_kernel(c);
-	} else if (old == s && c->view == view) { // was lazy
+	} else if (old == s && c->view == view && !this_cpu_read(cpu_service_root)) { // was lazy
 		store_once(&c->lazy, 0);
 		smp_mb();
 		u64 gen = atomic_load_seq(&s->tlb_gen);
@@ -116,7 +123,7 @@ void mmu_space_activate(struct mmu_space *s, enum vm_view view)
 
 	if (!s)
 		s = &kernel_space;
-	if (c->loaded == s && c->view == view && !c->lazy)
+	if (c->loaded == s && c->view == view && !c->lazy && !this_cpu_read(cpu_service_root))
 		return;
 	activate_slow(s, view);
 }
@@ -145,7 +152,7 @@ static void invalidate_here(const struct invalidation *inv)
 {
 	struct tlb_cpu *c = this_cpu_ptr(tlb_cpu);
 
-	if (c->loaded != inv->space)
+	if (c->loaded != inv->space || this_cpu_read(cpu_service_root))
 		return;
 	u64 *gen = &c->slots[c->slot].gen[c->view];
 
@@ -204,7 +211,10 @@ static void retire_here(void *arg)
 	struct tlb_cpu *c = this_cpu_ptr(tlb_cpu);
 
 	if (c->loaded == arg) {
-		load_kernel(c);
+		if (this_cpu_read(cpu_service_root)) // a service may be running: leave it its view
+			c->loaded = &kernel_space;
+		else
+			load_kernel(c);
 		atomic_andnot(&((struct mmu_space *)arg)->active_cpus, 1ull << this_cpu_id());
 	}
 	irq_restore(f);
@@ -246,5 +256,29 @@ void tlb_flush_kernel(u64 start, u64 end)
 	kernel_invalidate_ipi(&inv);
 	if (cpumask_all() & ~(1ull << this_cpu_id()))
 		smp_call(cpumask_all(), kernel_invalidate_ipi, &inv);
+	preempt_enable();
+}
+
+// A service's entries are not global, and any root may have been loaded when the CPU took them in.
+static void services_invalidate_ipi(void *arg)
+{
+	const struct kernel_invalidation *inv = arg;
+
+	if (arch_mmu_has_ids || inv->end - inv->start > TLB_PAGES_MAX * PAGE_SIZE) {
+		arch_tlb_flush_everything();
+		return;
+	}
+	for (u64 a = inv->start; a < inv->end; a += PAGE_SIZE)
+		arch_tlb_flush_page(a);
+}
+
+void tlb_flush_services(u64 start, u64 end)
+{
+	struct kernel_invalidation inv = {start, end};
+
+	preempt_disable();
+	services_invalidate_ipi(&inv);
+	if (cpumask_all() & ~(1ull << this_cpu_id()))
+		smp_call(cpumask_all(), services_invalidate_ipi, &inv);
 	preempt_enable();
 }

@@ -55,18 +55,36 @@ int pci_msi_set(struct pci_device *d, u32 cpu, irq_handler_t fn, void *arg, cons
 	return 0;
 }
 
+void pci_msi_clear(struct pci_device *d)
+{
+	u32 control = pci_config_read(d, d->cap_msi + MSI_CONTROL, 2);
+
+	pci_config_write(d, d->cap_msi + MSI_CONTROL, 2, control & ~MSI_ENABLE);
+}
+
+bool pci_msix_table(struct pci_device *d, u32 *bar, u64 *offset, u64 *len)
+{
+	if (!d->cap_msix)
+		return false;
+	u32 where = pci_config_read(d, d->cap_msix + MSIX_TABLE, 4);
+
+	*bar = where & 7;
+	*offset = where & ~7u;
+	*len = (u64)d->msix_count * ENTRY_WORDS * 4;
+	return true;
+}
+
 int pci_msix_enable(struct pci_device *d)
 {
 	struct pci_function *f = pci_function_of(d);
+	u64 offset, bytes;
+	u32 bar;
 
-	if (!d->cap_msix)
+	if (!pci_msix_table(d, &bar, &offset, &bytes))
 		return -ENODEV;
 	if (f->msix_table)
 		return 0;
 	pci_bars_read(d);
-	u32 where = pci_config_read(d, d->cap_msix + MSIX_TABLE, 4);
-	u32 bar = where & 7, offset = where & ~7u, bytes = d->msix_count * ENTRY_WORDS * 4;
-
 	// What a device says about itself is not to be trusted with our address space.
 	if (bar >= 6 || d->bar[bar].io || !d->bar[bar].base || offset > d->bar[bar].len ||
 	    bytes > d->bar[bar].len - offset)
@@ -108,4 +126,12 @@ int pci_msix_set(struct pci_device *d, u32 entry, u32 cpu, irq_handler_t fn, voi
 	words[2] = data;
 	words[ENTRY_CONTROL] &= ~ENTRY_MASKED;
 	return 0;
+}
+
+void pci_msix_clear(struct pci_device *d, u32 entry)
+{
+	struct pci_function *f = pci_function_of(d);
+
+	if (f->msix_table && entry < d->msix_count)
+		f->msix_table[entry * ENTRY_WORDS + ENTRY_CONTROL] |= ENTRY_MASKED;
 }

@@ -199,6 +199,12 @@ int pci_enable(struct pci_device *d, bool bus_master)
 	return 0;
 }
 
+void pci_bus_master_off(struct pci_device *d)
+{
+	pci_config_write(d, PCI_COMMAND, 2,
+			 pci_config_read(d, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
+}
+
 volatile void *pci_map_bar(struct pci_device *d, u32 bar)
 {
 	assert(bar < 6);

@@ -503,7 +503,7 @@ void sched_init(void)
 
 	refcount_set(&boot_thread.refs, 1);
 	__builtin_memcpy(boot_thread.name, "idle/0", 7);
-	boot_thread.kstack_top = (uintptr_t)boot_stack_top - 8;
+	boot_thread.kstack_top = boot_thread.entry_top = (uintptr_t)boot_stack_top - 8;
 	rq_init(0, &boot_thread);
 	this_cpu_write(cpu_current, &boot_thread);
 	arch_set_kstack_top(boot_thread.kstack_top);

@@ -65,7 +65,7 @@ int thread_init(struct thread *t, const char *name, void (*release)(struct threa
 	t->kstack = kstack_alloc();
 	if (!t->kstack)
 		return -ENOMEM;
-	t->kstack_top = (uintptr_t)t->kstack + KSTACK_SIZE - 8;
+	t->kstack_top = t->entry_top = (uintptr_t)t->kstack + KSTACK_SIZE - 8;
 	if (arch_thread_alloc(t)) {
 		kstack_free(t->kstack);
 		t->kstack = nullptr;
@@ -87,7 +87,7 @@ struct thread *thread_alloc_idle(u32 cpu)
 		kfree(t);
 		return nullptr;
 	}
-	t->kstack_top = (uintptr_t)t->kstack + KSTACK_SIZE - 8;
+	t->kstack_top = t->entry_top = (uintptr_t)t->kstack + KSTACK_SIZE - 8;
 	return t;
 }
 

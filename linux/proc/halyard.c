@@ -6,6 +6,7 @@
 #include "core/slab.h"
 #include "core/version.h"
 #include "linux/proc/proc.h"
+#include "linux/service.h"
 #include "linux/syscalls.h"
 
 #if CONFIG_DEBUG
@@ -75,6 +76,14 @@ static int show_locks(struct text *t, struct node *n)
 	return 0;
 }
 
+// A sum over data of core's that must not change, for tests of services.
+static int show_sentinels(struct text *t, struct node *n)
+{
+	(void)n;
+	text_printf(t, "%016llx\n", test_sentinels_sum());
+	return 0;
+}
+
 static int show_version(struct text *t, struct node *n)
 {
 	(void)n;
@@ -87,6 +96,8 @@ const struct entry proc_halyard_entries[] = {
 	{"locks", S_IFREG | 0444, .show = show_locks},
 	{"memory", S_IFREG | 0444, .show = show_memory},
 	{"privilege", S_IFREG | 0444, .show = show_privilege},
+	{"sentinels", S_IFREG | 0400, .show = show_sentinels},
+	{"services", S_IFREG | 0644, .show = proc_show_services, .store = proc_store_services},
 	{"syscalls", S_IFREG | 0444, .show = show_syscalls},
 	{"version", S_IFREG | 0444, .show = show_version},
 	{},

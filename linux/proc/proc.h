@@ -26,6 +26,10 @@ int proc_show_uptime(struct text *t, struct node *n);
 int proc_show_version(struct text *t, struct node *n);
 int proc_show_vmstat(struct text *t, struct node *n);
 
+// services.c
+int proc_show_services(struct text *t, struct node *n);
+ssize_t proc_store_services(struct node *n, char *data, size_t len);
+
 // pid_*.c: files of a process.
 struct task *node_task(const struct node *n); // the thread, or the process's first living one;
 					      // counted; nullptr: zombie

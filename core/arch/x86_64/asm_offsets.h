@@ -32,8 +32,39 @@
 #define FRAME_SIZE     168
 
 #define THREAD_WORK	   0
+#define THREAD_SPACE	   16
 #define THREAD_ELEVATED	   28
 #define THREAD_MAY_ELEVATE 32
+#define THREAD_GATE	   40
+#define THREAD_ENTRY_TOP   48
+#define THREAD_SYSCALLS	   56
+
+/* struct gate_stack, struct service */
+#define STACK_THREAD	      0
+#define STACK_SAVED_SP	      8
+#define STACK_ROOT	      16
+#define STACK_TOP	      24
+#define STACK_SERVICE	      32
+#define STACK_OUTER	      40
+#define STACK_PORT	      48
+#define STACK_OP	      56
+#define STACK_DEADLINE	      64
+#define STACK_CALLS_IN	      72
+#define STACK_CALLS_OUT	      80
+#define STACK_GENERATION      88
+#define STACK_SHIFT	      7 /* sizeof(struct gate_stack) */
+#define SERVICE_LIVE	      0
+#define SERVICE_STACK_WAITERS 4
+#define SERVICE_IMPORTS	      8
+#define SERVICE_STACKS	      128
+#define PORT_SERVICE	      0
+#define PORT_FAST	      8
+#define PORT_COOKIE	      16
+#define PORT_ENTRY	      24
+
+/* In the views of services only: the page of gate stubs. */
+#define GATE_STUBS	0xfffff00000000000
+#define GATE_CALLS_MAX_ 128
 
 #define RFLAGS_IF    0x200
 #define RFLAGS_IOPL1 0x1000
@@ -42,9 +73,13 @@
 
 #define IST_STACK_SIZE 8192
 
+#define WORK_RESCHED_BIT     0x1
+#define WORK_ROOT_BIT	     0x10
 #define WORK_TRACE_ENTRY_BIT 0x100
 /* Native calls lie above Linux's numbers (abi/native.h). */
 #define NR_HALYARD_ELEVATE   0x10000
 #define NR_HALYARD_LOWER     0x10001
+#define NR_GATE_RETURN	     0x10002
+#define NR_GATE_CALL	     0x10100
 
 #define VECTOR_STACK_OVERFLOW 256 /* not the CPU's: see trap_entry */

@@ -1,26 +1,52 @@
 // SPDX-License-Identifier: MIT
 // backtrace.c: what crash reports must know about this CPU: its registers and the frames that
-// entry.S builds. Privileged.
+// entry.S and gate.S build. Privileged.
+#include "core/gate/service.h"
 #include "core/log.h"
 #include <arch/cpu.h>
 #include <arch/frame.h>
+#include <arch/gate.h>
+#include <arch/uaccess.h>
 
-extern const char trap_return[]; // entry.S: where trap_dispatch returns to
+extern const char trap_return[];    // entry.S: where trap_dispatch returns to
+extern const char gate_up_called[]; // gate.S: where calls from services return to
 
-bool arch_backtrace_trap(uintptr_t ip, uintptr_t fp, uintptr_t *next_ip, uintptr_t *next_fp,
-			 bool *from_program)
+bool arch_backtrace_trap(uintptr_t *ip, uintptr_t *fp, bool *is_return, enum frame_context *context)
 {
-	// entry.S lets RBP point at the saved RBP, so that the chain of frames goes on through it.
-	uintptr_t frame = fp - offsetof(struct trap_frame, rbp);
-
-	if (ip != (uintptr_t)trap_return ||
-	    !arch_kernel_range_readable(frame, sizeof(struct trap_frame)))
-		return false;
+	// RBP points at the saved RBP, so that the chain of frames goes on through it.
+	uintptr_t frame = *fp - offsetof(struct trap_frame, rbp);
 	const struct trap_frame *f = (const struct trap_frame *)frame;
-	*next_ip = f->rip;
-	*next_fp = f->rbp;
-	*from_program = (f->cs & 3) || !(f->rip >> 63);
+
+	if (*ip == (uintptr_t)trap_return) {
+		if (!arch_kernel_range_readable(frame, sizeof(*f)))
+			return false;
+		*context = frame_context(f) == FRAME_PROGRAM ? FRAME_PROGRAM : FRAME_KERNEL;
+		*ip = f->rip;
+		*is_return = false;
+	} else if (*ip == (uintptr_t)gate_up_called) {
+		if (!arch_kernel_range_readable(frame, sizeof(*f)) ||
+		    !arch_kernel_range_readable(f->rsp, sizeof(u64)))
+			return false;
+		*context = FRAME_SERVICE;
+		// the stub has no frame: who called it lies on top of the stack
+		user_access_begin();
+		*ip = *(const volatile u64 *)f->rsp;
+		user_access_end();
+		*is_return = true;
+	} else {
+		return false;
+	}
+	*fp = f->rbp;
 	return true;
+}
+
+void arch_gate_caller(const struct gate_stack *st, uintptr_t *ip, uintptr_t *fp)
+{
+	// as gate.S says: entry_top, syscalls, R15 to R12, RBX, RBP, the return address
+	const u64 *words = (const u64 *)st->saved_sp;
+
+	*fp = words[7];
+	*ip = words[8];
 }
 
 void arch_frame_print(const struct trap_frame *f)
@@ -29,6 +55,12 @@ void arch_frame_print(const struct trap_frame *f)
 
 	__asm__ volatile("movq %%cr2, %0\n\tmovq %%cr3, %1\n\tmovq %%cr4, %2"
 			 : "=r"(cr2), "=r"(cr3), "=r"(cr4));
+	arch_frame_print_short(f);
+	log_err("CR2: %016llx CR3: %016llx CR4: %016llx", cr2, cr3, cr4);
+}
+
+void arch_frame_print_short(const struct trap_frame *f)
+{
 	log_err("RIP: %04llx:%016llx RSP: %04llx:%016llx RFLAGS: %08llx", f->cs, f->rip, f->ss,
 		f->rsp, f->rflags);
 	log_err("RAX: %016llx RBX: %016llx RCX: %016llx", f->rax, f->rbx, f->rcx);
@@ -36,5 +68,4 @@ void arch_frame_print(const struct trap_frame *f)
 	log_err("RBP: %016llx R08: %016llx R09: %016llx", f->rbp, f->r8, f->r9);
 	log_err("R10: %016llx R11: %016llx R12: %016llx", f->r10, f->r11, f->r12);
 	log_err("R13: %016llx R14: %016llx R15: %016llx", f->r13, f->r14, f->r15);
-	log_err("CR2: %016llx CR3: %016llx CR4: %016llx", cr2, cr3, cr4);
 }

@@ -16,6 +16,10 @@
 static_assert(offsetof(struct thread, work) == THREAD_WORK);
 static_assert(offsetof(struct thread, elevated) == THREAD_ELEVATED);
 static_assert(offsetof(struct thread, may_elevate) == THREAD_MAY_ELEVATE);
+static_assert(offsetof(struct thread, gate) == THREAD_GATE);
+static_assert(offsetof(struct thread, entry_top) == THREAD_ENTRY_TOP);
+static_assert(offsetof(struct thread, syscalls) == THREAD_SYSCALLS);
+static_assert(WORK_ROOT == WORK_ROOT_BIT && WORK_RESCHED == WORK_RESCHED_BIT);
 static_assert(offsetof(struct trap_frame, rflags) == FRAME_RFLAGS &&
 	      sizeof(struct trap_frame) == FRAME_SIZE);
 static_assert(WORK_TRACE_ENTRY == WORK_TRACE_ENTRY_BIT);

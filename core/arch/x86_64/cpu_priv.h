@@ -29,6 +29,9 @@ void cpu_controls_init(void); // CR0, CR4, EFER, SYSCALL MSRs, XCR0
 void cpu_set_smep(bool on);   // this CPU
 void fpu_init(void);	      // boot CPU: sizes and initial image
 void fpu_init_cpu(void);
+void *fpu_area_alloc(void); // nullptr: no memory
+void fpu_area_free(void *area);
+void *fpu_area_exchange(void *area, bool fresh);
 
 // Entered from entry.S.
 void trap_dispatch(struct trap_frame *f, u64 vector, u64 error, u64 cr2);
@@ -39,14 +42,13 @@ void trap_paranoid(struct trap_frame *f, u64 vector, u64 error, const struct cpu
 void syscall_slow_path(struct trap_frame *f);
 void syscall_exit_slow(struct trap_frame *f);
 void thread_first_return(struct trap_frame *f);
+void elevate_ungranted(struct trap_frame *f);
+[[noreturn]] void gate_strange_call(struct trap_frame *f);
+extern u32 elevate_rflags;
+void space_reload(void);
 void elevate_activate_view(void);
 void lower_activate_view(void);
 void smp_handle_call(void);
 void smp_handle_stop(const struct cpu_words *w, u64 rbp);
 extern u64 syscall_count;
 extern const void *const *syscall_table;
-
-static inline bool frame_from_program(const struct trap_frame *f)
-{
-	return (f->cs & 3) || !(f->rip >> 63);
-}

@@ -9,6 +9,8 @@
 #include "core/log.h"
 #include "core/mmu_space.h"
 #include "core/panic.h"
+#include "core/smp.h"
+#include <arch/gate.h>
 
 enum elevate_backend elevate_backend;
 u32 elevate_switches_root; // 1: views. Read by entry.S; immutable after boot
@@ -105,7 +107,33 @@ void elevate_activate_view(void)
 }
 void lower_activate_view(void)
 {
-	activate(VIEW_PROGRAM);
+	struct gate_stack *st = current()->gate;
+
+	if (st)
+		arch_gate_view_load(st, false);
+	else
+		activate(VIEW_PROGRAM);
+}
+
+// A service with places that elevate is about to run.
+static void smep_off(void *unused)
+{
+	(void)unused;
+	cpu_set_smep(false);
+}
+
+void elevate_allow_services(void)
+{
+	static bool done; // by the services' lock
+
+	if (elevate_backend != ELEVATE_FLAT || done)
+		return;
+	done = true;
+	preempt_disable();
+	smep_off(nullptr);
+	preempt_enable();
+	smp_call(cpumask_all(), smep_off, nullptr);
+	log_notice("elevate: SMEP is off for the sake of services that elevate");
 }
 
 void elevate_counts_read(struct elevate_counts *c)

@@ -3,33 +3,17 @@
 //
 // Who called, and whose GS base is live:
 //   SYSCALL     RFLAGS.IOPL in R11: 0, a program, user GS; 1, elevated code, core's GS. Ring 3 cannot change IOPL.
-//   interrupts  CS.RPL: 3, a program, user GS; 0, kernel or elevated code (RIP in the lower half), core's GS.
+//   interrupts  CS.RPL: 3, a program or a service, user GS; 0, kernel or elevated code, core's GS. Elevated is a service with IOPL=1,
+//               and a program with its RIP in the lower half and thread.elevated set.
 //   NMI, #DB, #MC, #DF on stacks of their own: trust nothing; core's GS comes from the top of that stack.
 //
 // Every vector has an IST, because elevated code runs in ring 0 on a stack that may not be there. The entry leaves the IST at once,
-// with interrupts off, for the thread's kernel stack: its top when a program or elevated code was interrupted, below the
-// interrupted RSP when it was the kernel (which has no red zone).
+// with interrupts off, for the thread's kernel stack: thread.entry_top when a program, a service or elevated code was interrupted,
+// below the interrupted RSP when it was the kernel (which has no red zone).
 #include "core/arch/x86_64/asm_offsets.h"
+#include "core/arch/x86_64/frame.inc"
 
 	.section .text.entry, "ax"
-
-.macro PUSH_REGS_AFTER_ORIG	// all registers still the interrupted ones
-	pushq %rdi
-	pushq %rsi
-	pushq %rdx
-	pushq %rcx
-	pushq %rax
-	pushq %r8
-	pushq %r9
-	pushq %r10
-	pushq %r11
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
-.endm
 
 .macro POP_REGS			// leaves RSP at orig_rax
 	popq %r15
@@ -89,8 +73,11 @@ trap_entry_from_program:
 	movq %rsp, %rax
 	movq %gs:cpu_kstack_top, %rsp
 	jmp 2f
-1:	cmpq $0, 16(%rsp)	// ring 0: elevated code has its RIP in the lower half
-	jns trap_entry_from_program
+1:	cmpq $0, 16(%rsp)	// ring 0
+	jns trap_entry_lower_half
+	testb $(RFLAGS_IOPL1 >> 8), 33(%rsp)
+	jnz trap_entry_from_program
+trap_entry_from_kernel:
 	pushq %rax
 	pushq %rdi
 	movq %rsp, %rax
@@ -142,6 +129,14 @@ trap_return:			// RSP = frame; whatever had to be done before a program runs is 
 iret_to_kernel:
 	iretq
 
+trap_entry_lower_half:		// elevated code of a program, or the kernel jumped to where it has no business
+	pushq %rax
+	movq %gs:cpu_current, %rax
+	cmpl $0, THREAD_ELEVATED(%rax)
+	popq %rax
+	jne trap_entry_from_program
+	jmp trap_entry_from_kernel
+
 kernel_stack_overflow:
 	movq %rax, %rsp
 	popq %rdi
@@ -159,7 +154,9 @@ paranoid_entry:
 	testb $3, 24(%rsp)
 	jnz 1f
 	cmpq $0, 16(%rsp)
-	jns trap_entry_from_program
+	jns trap_entry_lower_half
+	testb $(RFLAGS_IOPL1 >> 8), 33(%rsp)
+	jnz trap_entry_from_program
 	jmp paranoid_kernel
 1:	swapgs
 	jmp trap_entry_from_program
@@ -202,7 +199,9 @@ syscall_entry:
 	jnz syscall_from_elevated
 	swapgs
 	cmpl $NR_HALYARD_ELEVATE, %eax
-	je elevate
+	jae native_call		// a native call, or no call at all
+	.globl syscall_program
+syscall_program:
 	movq %rsp, %gs:cpu_user_rsp
 	movq %gs:cpu_kstack_top, %rsp
 	pushq $USER_DS
@@ -212,13 +211,14 @@ syscall_entry:
 	pushq %rcx
 	pushq %rax
 	PUSH_REGS_AFTER_ORIG
+	.globl syscall_saved
 syscall_saved:
 	sti
 	movq %gs:cpu_current, %rbx
 	leaq FRAME_RBP(%rsp), %rbp
 	testl $WORK_TRACE_ENTRY_BIT, THREAD_WORK(%rbx)
 	jnz syscall_slow
-	cmpq syscall_count(%rip), %rax
+	cmpq THREAD_SYSCALLS(%rbx), %rax	// 0 in a thread that is inside a service
 	jae syscall_slow
 	movq syscall_table(%rip), %r11
 	movq %r10, %rcx
@@ -228,13 +228,14 @@ syscall_exit:
 	cli
 	cmpl $0, THREAD_WORK(%rbx)
 	jne syscall_exit_work
+syscall_exit_checked:
 	movq FRAME_RFLAGS(%rsp), %r11
 	testl $RFLAGS_IOPL1, %r11d
 	jnz elevated_exit
 	movq FRAME_RIP(%rsp), %rcx
 	movq %rcx, %rdx
 	shrq $47, %rdx		// SYSRET to a non-canonical address faults in ring 0 on some CPUs
-	jnz syscall_exit_work
+	jnz syscall_exit_far
 	movq FRAME_RBX(%rsp), %rbx
 	movq FRAME_RBP(%rsp), %rbp
 	movq FRAME_R10(%rsp), %r10
@@ -247,12 +248,27 @@ syscall_exit:
 	swapgs
 	sysretq
 
+native_call:
+	je elevate
+	cmpl $NR_GATE_RETURN, %eax
+	je gate_return
+	ja gate_up
+	jmp syscall_program
+
 syscall_slow:
 	movq %rsp, %rdi
 	call syscall_slow_path	// (frame): table bounds, tracing; sets the result in the frame
 	movq FRAME_RAX(%rsp), %rax
 	jmp syscall_exit
 syscall_exit_work:
+	cmpl $WORK_ROOT_BIT, THREAD_WORK(%rbx)
+	jne 1f
+	call space_reload	// a gate left its service's view loaded: the only work there is
+	movq FRAME_RAX(%rsp), %rax
+	cmpl $0, THREAD_WORK(%rbx)
+	je syscall_exit_checked
+1:
+syscall_exit_far:
 	movq %rsp, %rdi
 	call syscall_exit_slow	// (frame), interrupts off; all work done; returns with interrupts off
 	jmp trap_return
@@ -264,6 +280,11 @@ syscall_from_elevated:
 	je lower
 	cmpl $NR_HALYARD_ELEVATE, %eax
 	je elevate_again
+	cmpl $NR_GATE_RETURN, %eax
+	je gate_return_elevated
+	ja gate_up_elevated
+	.globl syscall_elevated
+syscall_elevated:
 	movq %rsp, %gs:cpu_user_rsp
 	movq %gs:cpu_kstack_top, %rsp
 	pushq $KERNEL_DS
@@ -300,7 +321,9 @@ elevated_exit:			// as the fast way out, but to ring 0
 elevate:
 	movq %gs:cpu_current, %rax
 	cmpb $0, THREAD_MAY_ELEVATE(%rax)
-	je elevate_refused
+	je elevate_unsure
+	cmpq $0, THREAD_GATE(%rax)	// the grant is the program's, not a service's
+	jne elevate_unsure
 	movl $1, THREAD_ELEVATED(%rax)
 	movq %rsp, %gs:cpu_user_rsp
 	movq %gs:cpu_kstack_top, %rsp
@@ -319,15 +342,6 @@ elevate_finish:
 elevate_root:
 	call elevate_switch_root
 	jmp elevate_finish
-elevate_refused:
-	addq $1, %gs:cpu_elevations_refused
-	movq %rcx, %rax
-	shrq $47, %rax
-	jz 1f
-	movq $0x00007ffffffff000, %rcx	// the SYSCALL lay at the very end: let the program fault there
-1:	movq $-1, %rax		// -EPERM
-	swapgs
-	sysretq
 elevate_again:			// nested: the header counts, core does not
 	xorl %eax, %eax
 	andl $~RFLAGS_IF, %r11d
@@ -348,12 +362,16 @@ lower:
 lower_finish:
 	movq %rcx, %rax
 	shrq $47, %rax
-	jz 1f
-	movq $0x00007ffffffff000, %rcx
+	jnz lower_far
 1:	andl $~(RFLAGS_IOPL1 | RFLAGS_AC), %r11d
 	xorl %eax, %eax
 	swapgs
 	sysretq
+lower_far:
+	testq %rcx, %rcx
+	js 1b			// a service: its addresses lie in the upper half
+	movq $0x00007ffffffff000, %rcx	// the SYSCALL lay at the very end: let the program fault there
+	jmp 1b
 lower_root:
 	movq %rsp, %gs:cpu_user_rsp
 	movq %gs:cpu_kstack_top, %rsp

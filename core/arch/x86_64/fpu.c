@@ -203,3 +203,34 @@ void fpu_state_reset(void)
 	reload(t);
 	preempt_enable();
 }
+
+// ---- away from services ----
+
+void *fpu_area_alloc(void)
+{
+	return slab_alloc(&area_cache);
+}
+
+void fpu_area_free(void *area)
+{
+	slab_free(&area_cache, area);
+}
+
+// The current thread goes on with another area, in its initial state. Returns the one it had.
+void *fpu_area_exchange(void *area, bool fresh)
+{
+	struct thread *t = current();
+
+	preempt_disable();
+	void *old = t->arch.fpu;
+
+	if (fresh) {
+		xsave(old);
+		memset((u8 *)area + XSAVE_LEGACY, 0, area_size - XSAVE_LEGACY);
+		memcpy(area, initial_area, XSAVE_LEGACY);
+	}
+	t->arch.fpu = area;
+	reload(t);
+	preempt_enable();
+	return old;
+}

@@ -15,6 +15,7 @@
 #include "core/panic.h"
 #include "core/slab.h"
 #include "core/time.h"
+#include <arch/gate.h>
 
 u32 smp_ncpus = 1;
 u32 smp_ncpus_found = 1;
@@ -84,8 +85,12 @@ void smp_handle_stop(const struct cpu_words *w, u64 rbp)
 	if (!atomic_load(&stopping))
 		return; // an NMI of the machine's own: nothing to do here
 	u32 me = this_cpu_id();
-	if ((w->cs & 3) || !(w->rip >> 63))
-		klog(LOG_EMERG, "CPU %u: in a program", me);
+	struct trap_frame f = {.rip = w->rip, .cs = w->cs, .rflags = w->rflags};
+	enum frame_context context = frame_context(&f);
+
+	if (context != FRAME_KERNEL)
+		klog(LOG_EMERG, "CPU %u: in a %s", me,
+		     context == FRAME_SERVICE ? "service" : "program");
 	else {
 		klog(LOG_EMERG, "CPU %u:", me);
 		backtrace_print(w->rip, rbp);

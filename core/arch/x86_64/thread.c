@@ -26,6 +26,11 @@ struct trap_frame *thread_user_frame(struct thread *t)
 	return (struct trap_frame *)(t->kstack_top - sizeof(struct trap_frame));
 }
 
+struct trap_frame *thread_entry_frame(struct thread *t)
+{
+	return (struct trap_frame *)(t->entry_top - sizeof(struct trap_frame));
+}
+
 static void first_switch_frame(struct thread *t, u64 sp, void *fn, void *arg)
 {
 	struct switch_frame *s = (struct switch_frame *)(sp - sizeof(*s));
@@ -50,6 +55,7 @@ void arch_thread_init_user(struct thread *t, u64 ip, u64 sp)
 				 .rflags = RFLAGS_IF | 2,
 				 .rsp = sp,
 				 .ss = USER_DS};
+	t->syscalls = syscall_count;
 	if (t == current()) {
 		atomic_or(&t->work, WORK_FULL_FRAME);
 		return;
@@ -63,6 +69,7 @@ int arch_thread_fork(struct thread *child, struct thread *parent, const struct t
 	struct trap_frame *c = thread_user_frame(child);
 
 	assert(parent == current());
+	child->syscalls = syscall_count;
 	preempt_disable();
 	fpu_state_save(parent);
 	memcpy(child->arch.fpu, parent->arch.fpu, fpu_state_size());
@@ -137,10 +144,11 @@ struct thread *arch_switch(struct thread *prev, struct thread *next)
 		wrmsr(MSR_KERNEL_GS_BASE, n->gsbase);
 		if (unlikely(p->uses_debug | n->uses_debug))
 			debug_registers_load(n);
-		mmu_space_activate(next->space, (enum vm_view)next->view);
+		if (likely(!next->gate)) // else the way back into the service loads its view
+			mmu_space_activate(next->space, (enum vm_view)next->view);
 	}
 	this_cpu_write(cpu_current, next);
-	this_cpu_write(cpu_kstack_top, next->kstack_top);
+	this_cpu_write(cpu_kstack_top, next->entry_top);
 	this_cpu_write(cpu_kstack_limit, (uintptr_t)next->kstack + KSTACK_MARGIN);
 	return arch_switch_stack(prev, next, &p->rsp, n->rsp);
 }

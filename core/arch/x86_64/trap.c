@@ -2,9 +2,9 @@
 // What entry.S calls: faults, interrupts, the slow ways in and out of system calls (x86-64).
 // Privileged.
 //
-// A fault belongs to a program when CS says ring 3 or when the instruction lies in the lower half
-// (elevated code): it is resolved as demand paging or becomes an exception that the personality
-// turns into a signal. A fault of the kernel on a program's address is demand paging too if the
+// frame_context() tells whose a fault is. A program's (in ring 3, or elevated) is resolved as
+// demand paging or becomes an exception that the personality turns into a signal. A service's ends
+// its life: gate_fault(). A fault of the kernel on a program's address is demand paging too if the
 // instruction has a fix-up (uaccess); everything else is an oops.
 #include "abi/native.h"
 #include "core/arch/x86_64/apic.h"
@@ -12,6 +12,7 @@
 #include "core/arch/x86_64/cpu_priv.h"
 #include "core/arch/x86_64/x86.h"
 #include "core/cmdline.h"
+#include "core/gate/service.h"
 #include "core/log.h"
 #include "core/mmu_space.h"
 #include "core/panic.h"
@@ -20,6 +21,8 @@
 #include "core/rcu.h"
 #include "core/time.h"
 #include "core/uaccess.h"
+#include <arch/gate.h>
+#include "base/fmt.h"
 
 enum {
 	VEC_DE = 0,
@@ -169,13 +172,32 @@ static void program_exception(struct trap_frame *f, u64 vector, u64 error, u64 a
 	personality->exception(f, &e);
 }
 
+[[noreturn]] static void service_page_fault(struct trap_frame *f, u64 error, u64 addr)
+{
+	char what[64], detail[128], owner[96];
+
+	scnprintf(what, sizeof(what), "page fault, %s of %#llx",
+		  error & PF_FETCH   ? "execution"
+		  : error & PF_WRITE ? "write"
+				     : "read",
+		  addr);
+	scnprintf(detail, sizeof(detail), "%s%s", address_describe(addr, owner, sizeof(owner)),
+		  error & PF_PRESENT ? "" : ", not present");
+	gate_fault(f, what, detail);
+}
+
 static void page_fault(struct trap_frame *f, u64 error, u64 addr)
 {
 	struct thread *t = current();
-	bool program = frame_from_program(f);
+	bool program = frame_context(f) == FRAME_PROGRAM;
 	u64 fixup = 0;
 
 	if (likely(addr < USER_TOP) && t && t->space && !(error & PF_RESERVED)) {
+		// The view of a service may still be loaded, which has no program's half.
+		if (unlikely(this_cpu_read(cpu_service_root))) {
+			space_reload();
+			return;
+		}
 		u32 access = error & PF_FETCH ? VM_EXEC : error & PF_WRITE ? VM_WRITE : VM_READ;
 		if (!program) {
 			fixup = extable_find(f->rip);
@@ -225,13 +247,29 @@ bad:
 	oops(f, "page fault");
 }
 
-static void fault(struct trap_frame *f, u64 vector, u64 error, u64 cr2)
+[[noreturn]] static void service_exception(struct trap_frame *f, u64 vector, u64 error)
 {
+	char detail[32] = "";
+
+	if (error)
+		scnprintf(detail, sizeof(detail), "error code %#llx", error);
+	gate_fault(f, fault_name(vector), detail);
+}
+
+static void fault(struct trap_frame *f, u64 vector, u64 error, u64 cr2, enum frame_context context)
+{
+	if (context == FRAME_SERVICE) {
+		if (vector == VEC_PF)
+			service_page_fault(f, error, cr2);
+		if (vector == VEC_DB)
+			__asm__ volatile("movq %0, %%dr6" ::"r"(0xffff0ff0ul));
+		service_exception(f, vector, error);
+	}
 	if (vector == VEC_PF) {
 		page_fault(f, error, cr2);
 		return;
 	}
-	if (frame_from_program(f)) {
+	if (context == FRAME_PROGRAM) {
 		if (vector == VEC_DB) {
 			u64 dr6;
 			__asm__ volatile("movq %%dr6, %0" : "=r"(dr6));
@@ -297,6 +335,8 @@ static void exit_work(struct trap_frame *f, bool in_syscall)
 			in_syscall = false; // restarted or not, once
 		}
 		irq_disable();
+		if (work & WORK_ROOT)
+			space_reload();
 	}
 	atomic_andnot(&t->work, WORK_FULL_FRAME);
 	if (unlikely(f->rip >= USER_TOP)) // IRET would fault in ring 0: let the program fault
@@ -312,12 +352,14 @@ bool trap_tick_was_program(void)
 
 void trap_dispatch(struct trap_frame *f, u64 vector, u64 error, u64 cr2)
 {
-	bool program = frame_from_program(f);
+	enum frame_context context = frame_context(f);
 
 	if (vector >= 32) {
-		this_cpu_write(tick_in_program, program);
+		this_cpu_write(tick_in_program, context == FRAME_PROGRAM);
+		if (unlikely(vector == VECTOR_TIMER && context == FRAME_SERVICE))
+			gate_tick();
 		interrupt(f, vector);
-		if (!program) {
+		if (context == FRAME_KERNEL) {
 			// kernel preemption: nothing holds it off and somebody else should run
 			if (!this_cpu_read(preempt_count) && (f->rflags & RFLAGS_IF))
 				preempt_schedule_irq();
@@ -325,12 +367,15 @@ void trap_dispatch(struct trap_frame *f, u64 vector, u64 error, u64 cr2)
 			return;
 		}
 	} else {
-		fault(f, vector, error, cr2);
+		fault(f, vector, error, cr2, context);
 		irq_disable();
-		if (!program)
+		if (context == FRAME_KERNEL)
 			return;
 	}
-	exit_work(f, false);
+	if (unlikely(context == FRAME_SERVICE))
+		gate_resume(f);
+	else
+		exit_work(f, false);
 }
 
 void trap_paranoid(struct trap_frame *f, u64 vector, u64 error, const struct cpu_words *w)
@@ -339,8 +384,7 @@ void trap_paranoid(struct trap_frame *f, u64 vector, u64 error, const struct cpu
 		smp_handle_stop(w, f->rbp);
 		return;
 	}
-	if (vector == VEC_DB &&
-	    !frame_from_program(&(struct trap_frame){.rip = w->rip, .cs = w->cs})) {
+	if (vector == VEC_DB) { // entry.S has sent those of programs and services elsewhere
 		// a program's breakpoint register hit by the kernel's copies, or a step over
 		// SYSCALL: not ours to report
 		__asm__ volatile("movq %0, %%dr7; movq %1, %%dr6" ::"r"(0x400ul),
@@ -371,6 +415,12 @@ void syscall_slow_path(struct trap_frame *f)
 	struct thread *t = current();
 	bool traced = atomic_load(&t->work) & WORK_TRACE_ENTRY;
 
+	if (unlikely(t->gate)) {
+		char detail[32];
+
+		scnprintf(detail, sizeof(detail), "number %lld", (s64)f->orig_rax);
+		gate_fault(f, "system call by a service", detail);
+	}
 	if (traced && !personality->syscall_enter(f))
 		goto leave;
 	u64 nr = f->orig_rax;

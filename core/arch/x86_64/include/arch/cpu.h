@@ -85,10 +85,5 @@ u32 arch_random_seed(u64 *out);
 // lock. Kernel half only: false for a program's addresses. (pagewalk.c)
 bool arch_kernel_range_readable(uintptr_t addr, size_t len);
 
-// For backtraces (backtrace.c): ip returns into code that saved a whole trap frame, at frame
-// pointer fp. Fills in where the interrupted code was; *from_program when it was not the kernel.
-// False when ip is ordinary code.
-bool arch_backtrace_trap(uintptr_t ip, uintptr_t fp, uintptr_t *next_ip, uintptr_t *next_fp,
-			 bool *from_program);
 // Logs the registers, a few to a line.
 void arch_frame_print(const struct trap_frame *f);

@@ -24,6 +24,8 @@ static inline struct thread *current(void)
 
 // The frame of a program's thread: at the top of its kernel stack.
 struct trap_frame *thread_user_frame(struct thread *t);
+// The frame of the innermost entry into the kernel: the same, or below what enclosing gates keep.
+struct trap_frame *thread_entry_frame(struct thread *t);
 // First entry into a program: registers zero, at ip with stack sp. Own thread (exec) or before
 // thread_start.
 void arch_thread_init_user(struct thread *t, u64 ip, u64 sp);

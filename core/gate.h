@@ -95,6 +95,9 @@ struct gate_port {
 // the same service.
 int gate_port_bind(struct gate_port *p, struct service *s, const struct gate_interface *i,
 		   u64 cookie, const void *ops);
+// Ends the life of the service behind a port, for what a provider found out about it. Any context
+// that may take spinlocks, but interrupts.
+void gate_port_fault(struct gate_port *p, const char *why);
 // No call enters by it any more.
 void gate_port_unbind(struct gate_port *p);
 
@@ -173,6 +176,14 @@ struct service_status {
 bool service_status_get(u32 index, struct service_status *out); // false after the last
 const char *isolation_name(enum isolation i);
 const char *service_state_name(enum service_state s);
+
+// Providers that want to hear that a service which had lived will not come back by itself (it was
+// stopped, or failed too often). With services_lock held; may sleep.
+struct service_watcher {
+	void (*gone)(struct service *s);
+	struct service_watcher *next;
+};
+void service_watch(struct service_watcher *w); // boot; for good
 
 // Commands of an administrator. -ENOENT: no such service; -EINVAL; -EBUSY: it cannot be reached
 // now.

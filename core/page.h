@@ -30,6 +30,7 @@ enum page_flags : u16 {
 	PAGE_CLEARED = 1 << 3, // free and known to hold zeroes
 	PAGE_DIRTY = 1 << 4,   // page cache: newer than its store
 	PAGE_TABLE = 1 << 5,
+	PAGE_REFERENCED = 1 << 6, // page cache: used since the last look for memory
 };
 
 struct vm_object;

@@ -118,6 +118,8 @@ static inline void wake_one(struct wait_queue *q)
 
 // cond is evaluated several times, without the queue's lock. deadline_ns: monotonic, ~0 for none.
 #define wait_event(q, cond) ((void)WAIT_EVENT_(q, cond, THREAD_UNINTERRUPTIBLE, false, ~0ull, 0))
+#define wait_event_exclusive(q, cond) \
+	((void)WAIT_EVENT_(q, cond, THREAD_UNINTERRUPTIBLE, true, ~0ull, 0))
 #define wait_event_interruptible(q, cond) \
 	WAIT_EVENT_(q, cond, THREAD_INTERRUPTIBLE, false, ~0ull, -ERESTARTSYS)
 #define wait_event_interruptible_exclusive(q, cond) \

@@ -66,6 +66,10 @@ static inline struct io io_kernel(void *buf, size_t len, s64 pos)
 size_t io_copy_to(struct io *io, const void *src, size_t len); // file -> program (read)
 size_t io_copy_from(struct io *io, void *dst, size_t len);     // program -> file (write)
 size_t io_clear(struct io *io, size_t len);		       // zeroes -> program
+bool io_skip(
+	struct io *io,
+	size_t len); // as if len bytes, within the segment, had been moved; false: all are done
+void io_truncate(struct io *io, u64 len); // at most len bytes are wanted from here on
 void io_revert(struct io *io, const struct io *saved,
 	       size_t done); // back to saved, then forward by done
 // Fills *io from a program's iovec array (into fast[] or *allocated, which the caller kfree's):

@@ -181,6 +181,14 @@ int vm_fault(struct mmu_space *mmu, u64 addr, u32 access);
 // by copying).
 ssize_t vm_access_remote(struct vm_space *s, u64 addr, void *kbuf, size_t len, bool write,
 			 bool force);
+// The page behind an address of the current thread's space, for a device to read (write: to write)
+// it while the program goes on: with a reference of *counted. -EFAULT: nothing is mapped there, or
+// not with that right. May sleep.
+int vm_page_pin(struct vm_space *s, u64 addr, bool write, struct page **page,
+		struct page **counted);
+// Drops up to n pages that only the object's tree refers to and that may() lets go, from *index on,
+// which it moves (to 0 at the end): how many. may is called with the object's lock held.
+u64 vm_object_shrink(struct vm_object *o, u64 *index, u64 n, bool (*may)(struct page *p));
 // Finds the area that holds addr (lock held for reading or writing) or nullptr; _next: holds it or
 // lies above it.
 struct vm_area *vm_area_find(struct vm_space *s, u64 addr);

@@ -13,6 +13,10 @@
 #pragma once
 #include "base/types.h"
 
+// Calls that return an address return errors as the last 4095 addresses; services lie in the upper
+// half, so a good address is negative as a number.
+#define GATE_IS_ERROR(r) ((u64)(r) >= (u64) - 4095)
+
 // How far a service is confined. The numbers are part of the ABI of /proc/halyard/services only.
 enum isolation : u8 {
 	ISOLATION_PRIVILEGED, // ring 0 / EL1, direct calls

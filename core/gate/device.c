@@ -427,8 +427,7 @@ struct irq {
 	struct gate_object *target;	   // counted; nullptr: the thread
 	u64 cookie;
 	u32 index;
-	u32 generation; // of its service
-	u32 message;	// handle of the message
+	u32 message; // handle of the message
 	char name[24];
 	atomic_u32 pending; // interrupts since the thread looked
 	bool closed;	    // atomic
@@ -458,7 +457,7 @@ static void irq_thread(void *arg)
 {
 	struct irq *irq = arg;
 	struct service *s = irq->object.owner;
-	u32 generation = irq->generation, idle = 0;
+	u32 idle = 0;
 
 	while (!load_once(&irq->closed)) {
 		wait_event(&irq->wait, atomic_load(&irq->pending) || load_once(&irq->closed));
@@ -472,14 +471,9 @@ static void irq_thread(void *arg)
 		idle = r > 0 ? 0 : idle + 1;
 		if (idle < IDLE_INTERRUPTS_MAX)
 			continue;
-		if (service_die(s, generation, "interrupts without end")) {
-			atomic_inc(&s->faults);
-			log_err("---[ service %s (%s): interrupts without end ]---", s->name,
-				isolation_name(s->isolation));
-			log_err("%u in a row for which it found nothing to do (%s)", idle,
-				irq->name);
-			service_bury(s, true);
-		}
+		log_warn("%s: %u interrupts in a row for which it found nothing to do", irq->name,
+			 idle);
+		gate_port_fault(&s->base, "interrupts without end");
 		break;
 	}
 	gate_object_put(&irq->object);
@@ -564,7 +558,6 @@ static struct irq *irq_make(struct gate_object *device, struct device *d, u32 in
 	irq->device = d;
 	irq->index = index;
 	irq->cookie = cookie;
-	irq->generation = device->owner->generation;
 	irq->object.owner = device->owner;
 	scnprintf(irq->name, sizeof(irq->name), "%.16s-%u", device->owner->name, index);
 	wait_queue_init(&irq->wait);

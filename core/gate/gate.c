@@ -152,6 +152,17 @@ int gate_port_bind(struct gate_port *p, struct service *s, const struct gate_int
 	return 0;
 }
 
+void gate_port_fault(struct gate_port *p, const char *why)
+{
+	struct service *s = p->service;
+
+	if (!s || !service_die(s, p->generation, why))
+		return;
+	atomic_inc(&s->faults);
+	log_err("---[ service %s (%s): %s ]---", s->name, isolation_name(s->isolation), why);
+	service_bury(s, true);
+}
+
 void gate_port_unbind(struct gate_port *p)
 {
 	p->direct = false;

@@ -129,8 +129,13 @@ static u64 view_value(const struct service *s)
 
 void service_memory_init(void)
 {
+	u32 stubs = pt_index(GATE_STUBS_BASE, 3);
+
 	if (!view_make(&lowered_view, 0))
 		panic("no memory for the view of services");
+	// Elevated services call core too, on core's own root.
+	pte_store((pte_t *)phys_ptr(kernel_space.root[0]) + stubs,
+		  arch_slot_entry(pte_phys(((pte_t *)phys_ptr(lowered_view.root))[stubs]), false));
 }
 
 // ---- entries ----

@@ -87,6 +87,20 @@ static bool isolation_parse(const char *text, enum isolation *out)
 	return false;
 }
 
+static struct service_watcher *watchers; // immutable after boot
+
+void service_watch(struct service_watcher *w)
+{
+	w->next = watchers;
+	watchers = w;
+}
+
+static void tell_watchers(struct service *s)
+{
+	for (struct service_watcher *w = watchers; w; w = w->next)
+		w->gone(s);
+}
+
 // ---- dying ----
 
 bool service_die(struct service *s, u32 generation, const char *why)
@@ -170,6 +184,13 @@ static void life_stop(struct service *s, const char *why)
 	s->state = SERVICE_UNUSED;
 }
 
+// The same, and it is not to be started again at once.
+static void life_stop_for_good(struct service *s, const char *why)
+{
+	life_stop(s, why);
+	tell_watchers(s);
+}
+
 static int life_begin(struct service *s, const char **why)
 {
 	int err;
@@ -222,8 +243,9 @@ static int service_up(struct service *s)
 		if (load_acquire(&s->state) == SERVICE_DEAD)
 			return -EIO;
 		if (load_once(&s->live))
-			life_stop(s, why);
+			life_stop(s, why ?: "no device");
 		s->state = SERVICE_UNUSED;
+		tell_watchers(s);
 		if (why)
 			log_err("service %s: not started: %s (error %d)", s->name, why, -err);
 		return err;
@@ -253,6 +275,7 @@ static void resurrect(struct service *s)
 			s->state = SERVICE_UNUSED;
 		else
 			give_up(s);
+		tell_watchers(s);
 		return;
 	}
 	atomic_inc(&s->restarts);
@@ -322,7 +345,7 @@ int service_stop(const char *name)
 	mutex_lock(&services_lock);
 	s->stop_wanted = true;
 	if (load_once(&s->live) || s->state == SERVICE_DEAD)
-		life_stop(s, "stopped");
+		life_stop_for_good(s, "stopped");
 	mutex_unlock(&services_lock);
 	return 0;
 }

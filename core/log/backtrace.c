@@ -6,7 +6,6 @@
 #include "core/panic.h"
 #include <arch/cpu.h>
 #include <arch/gate.h>
-#include <arch/uaccess.h>
 
 #include "base/fmt.h"
 #include "base/sort.h"
@@ -104,18 +103,6 @@ static bool is_code(uintptr_t ip)
 	return in_text(ip) || service_symbol_of(ip, &offset, &size, &service);
 }
 
-// Two words at fp, which may lie on a kernel stack or on one inside a service.
-static bool frame_read(uintptr_t fp, uintptr_t *next, uintptr_t *ip)
-{
-	if (fp % sizeof(uintptr_t) || !arch_kernel_range_readable(fp, 2 * sizeof(uintptr_t)))
-		return false;
-	user_access_begin();
-	*next = ((const volatile uintptr_t *)fp)[0];
-	*ip = ((const volatile uintptr_t *)fp)[1];
-	user_access_end();
-	return true;
-}
-
 void backtrace_print(uintptr_t ip, uintptr_t fp)
 {
 	const struct thread *t = current();
@@ -147,7 +134,8 @@ void backtrace_print(uintptr_t ip, uintptr_t fp)
 							 : "  --- interrupted here ---");
 			continue;
 		}
-		if (!frame_read(fp, &next, &ip) || next == fp)
+		if (!arch_word_read(fp, &next) || !arch_word_read(fp + sizeof(ip), &ip) ||
+		    next == fp)
 			return;
 		is_return = true;
 		fp = next;

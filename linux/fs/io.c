@@ -67,6 +67,20 @@ size_t io_clear(struct io *io, size_t len)
 	return io_move(io, IO_CLEAR, nullptr, len);
 }
 
+bool io_skip(struct io *io, size_t len)
+{
+	io->ubuf += len;
+	io->seg_left -= len;
+	io->left -= len;
+	return io->left && io_next_segment(io);
+}
+
+void io_truncate(struct io *io, u64 len)
+{
+	io->left = min(io->left, (size_t)len);
+	io->seg_left = min(io->seg_left, io->left);
+}
+
 void io_revert(struct io *io, const struct io *saved, size_t done)
 {
 	*io = *saved;

@@ -97,6 +97,19 @@ ssize_t vm_access_remote(struct vm_space *s, u64 addr, void *kbuf, size_t len, b
 	return (ssize_t)done;
 }
 
+int vm_page_pin(struct vm_space *s, u64 addr, bool write, struct page **page, struct page **counted)
+{
+	int r = -EFAULT;
+
+	read_lock(&s->lock);
+	struct vm_area *a = addr < USER_TOP ? vm_area_find(s, addr) : nullptr;
+
+	if (a && access_allowed(a, write, false))
+		r = page_behind(a, addr, write, page, counted) ? -EFAULT : 0;
+	read_unlock(&s->lock);
+	return r;
+}
+
 int vm_shared_key(struct vm_space *s, u64 addr, struct vm_key *out)
 {
 	int r = -EFAULT;

@@ -275,6 +275,32 @@ static void drop(struct vm_object *o, u64 first, u64 last, enum zap_what what)
 	put_chain(chain);
 }
 
+u64 vm_object_shrink(struct vm_object *o, u64 *index, u64 n, bool (*may)(struct page *p))
+{
+	struct page *chain = nullptr, *p;
+	u64 taken = 0;
+	u32 looked = 0;
+
+	spin_lock(&o->lock);
+	while (taken < n && looked++ < 512 && (p = radix_next(&o->pages, index))) {
+		u64 at = (*index)++;
+
+		if (!may(p))
+			continue;
+		radix_erase(&o->pages, at);
+		store_once(&p->object, nullptr); // who finds it from here on gives it back
+		p->data = (u64)(uintptr_t)chain;
+		chain = p;
+		taken++;
+	}
+	if (taken < n && looked <= 512)
+		*index = 0;
+	o->npages -= taken;
+	spin_unlock(&o->lock);
+	put_chain(chain);
+	return taken;
+}
+
 void vm_object_drop(struct vm_object *o, u64 first, u64 last)
 {
 	if (first <= last)

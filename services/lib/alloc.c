@@ -53,7 +53,7 @@ void *service_alloc(size_t size)
 			return memset(p, 0, size);
 		s64 more = gate_memory_alloc(service_self, REFILL, 0);
 
-		if (more < 0)
+		if (GATE_IS_ERROR(more))
 			return nullptr;
 		for (size_t at = 0; at < REFILL; at += 1ull << (class + SMALLEST_SHIFT))
 			piece_put(class, (u8 *)more + at);

@@ -24,19 +24,29 @@ bool arch_backtrace_trap(uintptr_t *ip, uintptr_t *fp, bool *is_return, enum fra
 		*ip = f->rip;
 		*is_return = false;
 	} else if (*ip == (uintptr_t)gate_up_called) {
-		if (!arch_kernel_range_readable(frame, sizeof(*f)) ||
-		    !arch_kernel_range_readable(f->rsp, sizeof(u64)))
+		// the stub has no frame: who called it lies on top of the stack
+		if (!arch_kernel_range_readable(frame, sizeof(*f)) || !arch_word_read(f->rsp, ip))
 			return false;
 		*context = FRAME_SERVICE;
-		// the stub has no frame: who called it lies on top of the stack
-		user_access_begin();
-		*ip = *(const volatile u64 *)f->rsp;
-		user_access_end();
 		*is_return = true;
 	} else {
 		return false;
 	}
 	*fp = f->rbp;
+	return true;
+}
+
+bool arch_word_read(uintptr_t at, uintptr_t *out)
+{
+	if (at % sizeof(*out) || !arch_kernel_range_readable(at, sizeof(*out)))
+		return false;
+	if (!cpu_has(CPU_SMAP)) { // a CPU that is only good for saying so
+		*out = *(const volatile uintptr_t *)at;
+		return true;
+	}
+	user_access_begin(); // it may lie on a stack inside a service
+	*out = *(const volatile uintptr_t *)at;
+	user_access_end();
 	return true;
 }
 

@@ -76,7 +76,7 @@ trap_entry_from_program:
 1:	cmpq $0, 16(%rsp)	// ring 0
 	jns trap_entry_lower_half
 	testb $(RFLAGS_IOPL1 >> 8), 33(%rsp)
-	jnz trap_entry_from_program
+	jnz trap_entry_from_elevated
 trap_entry_from_kernel:
 	pushq %rax
 	pushq %rdi
@@ -134,8 +134,12 @@ trap_entry_lower_half:		// elevated code of a program, or the kernel jumped to w
 	movq %gs:cpu_current, %rax
 	cmpl $0, THREAD_ELEVATED(%rax)
 	popq %rax
-	jne trap_entry_from_program
-	jmp trap_entry_from_kernel
+	je trap_entry_from_kernel
+trap_entry_from_elevated:	// core itself never runs with IOPL=1, so that it is not taken for a service
+	pushfq
+	andl $~RFLAGS_IOPL1, (%rsp)
+	popfq
+	jmp trap_entry_from_program
 
 kernel_stack_overflow:
 	movq %rax, %rsp
@@ -156,7 +160,7 @@ paranoid_entry:
 	cmpq $0, 16(%rsp)
 	jns trap_entry_lower_half
 	testb $(RFLAGS_IOPL1 >> 8), 33(%rsp)
-	jnz trap_entry_from_program
+	jnz trap_entry_from_elevated
 	jmp paranoid_kernel
 1:	swapgs
 	jmp trap_entry_from_program

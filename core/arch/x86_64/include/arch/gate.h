@@ -63,6 +63,8 @@ bool frame_is_elevated(const struct trap_frame *f);
 // ordinary code.
 bool arch_backtrace_trap(uintptr_t *ip, uintptr_t *fp, bool *is_return,
 			 enum frame_context *context);
+// A word of a kernel stack or of one inside a service; false: it cannot be read.
+bool arch_word_read(uintptr_t at, uintptr_t *out);
 // Where the function that entered the service called from.
 void arch_gate_caller(const struct gate_stack *st, uintptr_t *ip, uintptr_t *fp);
 constexpr u64 GATE_STUB_RETURNED =

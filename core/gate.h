@@ -48,8 +48,9 @@ void gate_object_init(struct gate_object *o, enum handle_kind kind,
 // Gives it a handle that belongs to service s, which takes a reference of its own: the handle, or
 // -ENOMEM, -EMFILE (s has too many), -EIO (s is dead).
 s64 handle_publish(struct service *s, struct gate_object *o);
-// The object behind a handle of that kind, with a reference; nullptr. Any context.
-struct gate_object *handle_get(u64 handle, enum handle_kind kind);
+// The object behind a handle of that kind (enum handle_kind, or any number), with a reference;
+// nullptr. Any context.
+struct gate_object *handle_get(u64 handle, u32 kind);
 void gate_object_put(struct gate_object *o); // may sleep
 // For release functions: gives kmalloc'ed memory that begins with the object back, once no lookup
 // can be looking at it.
@@ -196,6 +197,7 @@ int service_start(const char *name); // a stopped or failed one
 // For tests: an address of another service's data (a living lowered one's if there is), or -ENOENT;
 // and where services see the gate stubs.
 s64 service_other_data(const struct service *s);
+u64 services_sentinels_sum(void); // over those words of all living services
 u64 gate_stubs_address(void);
 
 // Which services are to run, as command line and devices say; starts them. Boot thread, all CPUs

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/compiler.h"
 #include "base/types.h"
+#include "core/log.h"
 
 struct trap_frame;
 
@@ -16,7 +17,12 @@ struct trap_frame;
 
 // Prints the calls that lead here, from frame pointer fp; each frame is checked through the page
 // tables before it is read.
-void backtrace_print(uintptr_t ip, uintptr_t fp);
+void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp);
+
+// The same where the current thread is inside a service, wherever ip is: a service may have jumped
+// into core, or into nothing. Its caller is found through the gate.
+void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp);
+
 void backtrace_here(void);
 
 // Name of the symbol holding addr, for logs: writes "name+0x12" (or the number). Returns buf.

@@ -13,7 +13,7 @@ SERVICES := $(foreach d,$(SERVICE_DIRS),$(SERVICE_OUT)/$(d:services/%=%).so)
 # and an interrupt in ring 0 uses its stack, so no red zone.
 SERVICE_CFLAGS := $(filter-out -mcmodel=kernel,$(ARCH_CFLAGS)) -ffreestanding -nostdlibinc -fPIC -fvisibility=hidden \
 	-fno-plt -g -ffile-prefix-map=$(CURDIR)/= -I. -Iservices/arch/$(ARCH)/include -I$(GEN) \
-	-std=c23 -O2 -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
+	-std=c23 -O2 -fno-stack-protector -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -fno-common -fdata-sections -ffunction-sections $(WARNINGS)
 ifeq ($(MODE),debug)
 SERVICE_CFLAGS += -DCONFIG_DEBUG=1 $(UBSAN)

@@ -11,6 +11,7 @@ USER_CFLAGS := -std=gnu2x -O2 -g -Wall -Wextra -Werror -pthread -static -I. -Ius
 user: $(PROGRAMS)
 
 USERFLAGS_elevate := -mfsgsbase
+USERFLAGS_service_registers := -mfsgsbase
 # what changes between sigsetjmp and a fault is volatile; the warning sees more than there is
 USERFLAGS_hostile := -mfsgsbase -Wno-clobbered
 

@@ -584,8 +584,8 @@ s64 gate_irq_attach(u64 device, u32 index, u32 cpu, u64 target, u64 cookie)
 	if (!irq)
 		goto out;
 	if (target) {
-		irq->target = handle_get_owned(o->owner, target,
-					       (enum handle_kind)(target >> HANDLE_KIND_SHIFT));
+		irq->target =
+			handle_get_owned(o->owner, target, (u32)(target >> HANDLE_KIND_SHIFT));
 		r = -EBADF;
 		if (!irq->target || !irq->target->ops->interrupt)
 			goto out;

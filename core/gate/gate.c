@@ -102,7 +102,7 @@ long gate_call_slow(struct gate_port *p, u32 op, u64 a1, u64 a2, u64 a3, u64 a4,
 {
 	struct thread *t = current();
 	struct service *s = p->service;
-	struct arch_hidden hidden;
+	void *kept = nullptr;
 	long r;
 
 	assert(op < GATE_OPS_MAX && may_sleep());
@@ -118,7 +118,7 @@ long gate_call_slow(struct gate_port *p, u32 op, u64 a1, u64 a2, u64 a3, u64 a4,
 		    ? 0
 		    : enter_slow(p, s, st);
 	if (!r && hide)
-		r = arch_gate_registers_hide(&hidden);
+		r = arch_gate_registers_hide(&kept);
 	if (r) {
 		(void)xchg(&st->thread, nullptr);
 		if (load_once(&s->stack_waiters))
@@ -127,7 +127,7 @@ long gate_call_slow(struct gate_port *p, u32 op, u64 a1, u64 a2, u64 a3, u64 a4,
 	}
 	r = arch_gate_enter(st, p, op, a1, a2, a3, a4, a5);
 	if (hide)
-		arch_gate_registers_unhide(&hidden);
+		arch_gate_registers_unhide(kept);
 	return r;
 }
 
@@ -159,7 +159,7 @@ void gate_port_fault(struct gate_port *p, const char *why)
 	if (!s || !service_die(s, p->generation, why))
 		return;
 	atomic_inc(&s->faults);
-	log_err("---[ service %s (%s): %s ]---", s->name, isolation_name(s->isolation), why);
+	klog(LOG_CRIT, "---[ service %s (%s): %s ]---", s->name, isolation_name(s->isolation), why);
 	service_bury(s, true);
 }
 

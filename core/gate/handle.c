@@ -85,17 +85,18 @@ s64 handle_publish(struct service *s, struct gate_object *o)
 	return r;
 }
 
-static __always_inline const struct place *place_of(u64 handle, enum handle_kind kind)
+// kind may be any number that a service came up with.
+static __always_inline const struct place *place_of(u64 handle, u64 kind)
 {
 	u64 i = handle & HANDLE_INDEX_MASK;
 
-	if (unlikely(i >= TABLE_SIZE || handle >> HANDLE_KIND_SHIFT != kind))
+	if (unlikely(!i || i >= TABLE_SIZE || handle >> HANDLE_KIND_SHIFT != kind))
 		return nullptr;
 	return load_acquire(&table[i].handle) == handle ? &table[i] : nullptr;
 }
 
 // Under RCU.
-static struct gate_object *object_of(u64 handle, enum handle_kind kind)
+static struct gate_object *object_of(u64 handle, u64 kind)
 {
 	const struct place *p = place_of(handle, kind);
 	struct gate_object *o = p ? load_once(&p->object) : nullptr;
@@ -104,7 +105,7 @@ static struct gate_object *object_of(u64 handle, enum handle_kind kind)
 	return o && load_once(&o->handle) == handle ? o : nullptr;
 }
 
-struct gate_object *handle_get(u64 handle, enum handle_kind kind)
+struct gate_object *handle_get(u64 handle, u32 kind)
 {
 	rcu_read_lock();
 	struct gate_object *o = object_of(handle, kind);
@@ -115,7 +116,7 @@ struct gate_object *handle_get(u64 handle, enum handle_kind kind)
 	return o;
 }
 
-bool handle_owned(const struct service *s, u64 handle, enum handle_kind kind)
+bool handle_owned(const struct service *s, u64 handle, u32 kind)
 {
 	rcu_read_lock();
 	const struct gate_object *o = object_of(handle, kind);
@@ -125,7 +126,7 @@ bool handle_owned(const struct service *s, u64 handle, enum handle_kind kind)
 	return owned;
 }
 
-struct gate_object *handle_get_owned(const struct service *owner, u64 handle, enum handle_kind kind)
+struct gate_object *handle_get_owned(const struct service *owner, u64 handle, u32 kind)
 {
 	struct gate_object *o = handle_get(handle, kind);
 
@@ -168,7 +169,7 @@ static void finish(struct gate_object *o)
 
 int handle_close(struct service *owner, u64 handle)
 {
-	enum handle_kind kind = (enum handle_kind)(handle >> HANDLE_KIND_SHIFT);
+	u64 kind = handle >> HANDLE_KIND_SHIFT;
 	struct gate_object *o = nullptr;
 
 	if (kind == HANDLE_SERVICE || kind == HANDLE_DEVICE || kind == HANDLE_SCAN)

@@ -15,6 +15,7 @@
 //
 // All of it runs with services_lock held, in a life that has not begun.
 #include "base/elf.h"
+#include "base/fmt.h"
 #include "base/string.h"
 #include "core/elevate.h"
 #include "core/gate/gate_calls.h"
@@ -36,6 +37,20 @@ static int bad(struct image *im, const char *why)
 {
 	im->why = why;
 	return -ENOEXEC;
+}
+
+static int bad_import(struct image *im, const char *name, const char *why)
+{
+	static char text[96]; // services_lock
+
+	scnprintf(text, sizeof(text), "it imports %s, %s", name, why);
+	return bad(im, text);
+}
+
+// In the place of calls that this kernel was built without.
+static long missing_call(void)
+{
+	return -ENOSYS;
 }
 
 // The file's bytes at an address of the image; nullptr when they are not all there.
@@ -189,11 +204,9 @@ static u64 import_value(struct image *im, const char *name)
 	for (u32 n = 0; n < gate_ncalls; n++) {
 		if (strcmp(gate_calls[n].name, name) != 0)
 			continue;
-		if (!gate_calls[n].function)
-			return 0;
 		s->imports[n / 64] |= 1ull << n % 64;
 		return s->isolation == ISOLATION_PRIVILEGED
-			       ? (u64)gate_calls[n].function
+			       ? (u64)(gate_calls[n].function ?: (const void *)missing_call)
 			       : GATE_STUBS_BASE + (u64)(n + 1) * GATE_STUB_SIZE;
 	}
 	return 0;
@@ -219,7 +232,7 @@ static int relocate_one(struct image *im, const struct elf64_rela *r)
 	value = symbol->st_shndx != SHN_UNDEF ? s->window + symbol->st_value
 					      : import_value(im, name);
 	if (!value)
-		return bad(im, name); // lives in the file
+		return bad_import(im, name, "which core does not export");
 	*place = value + (u64)r->r_addend;
 	return 0;
 }
@@ -342,7 +355,8 @@ static int imports_check(struct image *im)
 
 		if ((s->imports[n / 64] >> n % 64 & 1) && importers != GATE_ANY &&
 		    !(importers & s->provides))
-			return bad(im, gate_calls[n].name);
+			return bad_import(im, gate_calls[n].name,
+					  "which is not for services of its kind");
 	}
 	return 0;
 }

@@ -107,6 +107,9 @@ const char *address_describe(u64 addr, char *buf, size_t cap)
 	return buf;
 }
 
+// On the console even when that is to be quiet.
+constexpr enum log_level REPORT = LOG_CRIT;
+
 void service_report(struct trap_frame *f, struct gate_stack *st, const char *what,
 		    const char *detail)
 {
@@ -120,14 +123,14 @@ void service_report(struct trap_frame *f, struct gate_stack *st, const char *wha
 		scnprintf(where, sizeof(where), "%s+%#llx", symbol, offset);
 	else
 		address_describe(ip, where, sizeof(where));
-	log_err("---[ service %s (%s): %s ]---", s->name, isolation_name(s->isolation), what);
+	klog(REPORT, "---[ service %s (%s): %s ]---", s->name, isolation_name(s->isolation), what);
 	if (*detail)
-		log_err("%s", detail);
-	log_err("at %#llx (%s)%s, in %s.%s", ip, where, t->elevated ? ", elevated" : "",
-		st->port->interface->name, st->port->interface->op_names[st->op]);
-	log_err("CPU: %u PID: %u Comm: %.16s, service's life %u", this_cpu_id(), t->id, t->name,
-		st->generation);
-	arch_frame_print_short(f);
-	backtrace_print(ip, frame_fp(f));
-	log_err("---[ service %s will be restarted; the call returns an error ]---", s->name);
+		klog(REPORT, "%s", detail);
+	klog(REPORT, "at %#llx (%s)%s, in %s.%s", ip, where, t->elevated ? ", elevated" : "",
+	     st->port->interface->name, st->port->interface->op_names[st->op]);
+	klog(REPORT, "CPU: %u PID: %u Comm: %.16s, service's life %u", this_cpu_id(), t->id,
+	     t->name, st->generation);
+	arch_frame_print_short(REPORT, f);
+	backtrace_print_service(REPORT, ip, frame_fp(f));
+	klog(REPORT, "---[ service %s will be restarted; the call returns an error ]---", s->name);
 }

@@ -109,7 +109,7 @@ bool service_die(struct service *s, u32 generation, const char *why)
 
 	if (!generation || !try_cmpxchg(&s->live, &live, 0u))
 		return false;
-	s->death = why;
+	strscpy(s->death, why, sizeof(s->death));
 	s->died_ns = clock_monotonic_ns();
 	store_once(&s->buried, false);
 	store_release(&s->state, SERVICE_DEAD);
@@ -258,17 +258,19 @@ static int service_up(struct service *s)
 static void give_up(struct service *s)
 {
 	s->state = SERVICE_FAILED;
-	log_err("service %s: failed more than %u times in a minute; it stays down (`echo start %s >/proc/halyard/services` tries again)",
-		s->name, s->restarts_allowed, s->name);
+	klog(LOG_CRIT,
+	     "service %s: failed more than %u times in a minute; it stays down (`echo start %s >/proc/halyard/services` tries again)",
+	     s->name, s->restarts_allowed, s->name);
 }
 
 // A dead service, whose end was reported.
 static void resurrect(struct service *s)
 {
-	const char *death = s->death;
+	char death[sizeof(s->death)];
 	u64 died_ns = s->died_ns;
 	bool again = !s->stop_wanted && !failed_too_often(s);
 
+	memcpy(death, s->death, sizeof(death));
 	life_end(s);
 	if (!again) {
 		if (s->stop_wanted)
@@ -415,27 +417,50 @@ bool service_status_get(u32 index, struct service_status *out)
 	return true;
 }
 
+// The last word of a living service's image, which ends with what is writable; 0: it does not live.
+static u64 last_word(struct service *s)
+{
+	const struct service_region *r;
+	u64 at = 0;
+
+	spin_lock(&s->regions_lock);
+	list_for_each_entry(r, &s->regions, link) {
+		if (r->kind == REGION_IMAGE)
+			at = r->address + r->npages * PAGE_SIZE - sizeof(u64);
+	}
+	spin_unlock(&s->regions_lock);
+	return load_once(&s->live) ? at : 0;
+}
+
 s64 service_other_data(const struct service *s)
 {
 	s64 at = -ENOENT;
 
 	for (u32 i = 0; i < nservices; i++) {
-		struct service *other = services[i];
-		const struct service_region *r;
+		u64 word = services[i] != s ? last_word(services[i]) : 0;
 
-		if (other == s || !load_once(&other->live))
+		if (!word)
 			continue;
-		spin_lock(&other->regions_lock);
-		list_for_each_entry(r, &other->regions, link) {
-			// the image ends with what is writable
-			if (r->kind == REGION_IMAGE)
-				at = (s64)(r->address + r->npages * PAGE_SIZE - sizeof(u64));
-		}
-		spin_unlock(&other->regions_lock);
-		if (other->isolation == ISOLATION_LOWERED)
+		at = (s64)word;
+		if (services[i]->isolation == ISOLATION_LOWERED)
 			break;
 	}
 	return at;
+}
+
+u64 services_sentinels_sum(void)
+{
+	u64 sum = 0;
+
+	mutex_lock(&services_lock);
+	for (u32 i = 0; i < nservices; i++) {
+		u64 word = last_word(services[i]);
+		const u64 *at = word ? service_core_address(services[i], word) : nullptr;
+
+		sum = sum * 31 + (at ? *at : 0);
+	}
+	mutex_unlock(&services_lock);
+	return sum;
 }
 
 u64 gate_stubs_address(void)

@@ -102,8 +102,8 @@ struct service {
 	u64 died_ns, restart_ns;
 	u64 recent[32]; // times of the last faults, a ring
 	u32 nrecent;
-	const char *death; // why it died
-	bool buried;	   // the report is out; atomic
+	char death[64]; // why it died
+	bool buried;	// the report is out; atomic
 	atomic_u64 faults, restarts;
 	// what it may name; handle lock (handle.c)
 	struct list objects;
@@ -160,8 +160,7 @@ void gate_sleep_overdue(void);
 
 // ---- handle.c ----
 void handle_close_all(struct service *s); // detaches every object
-struct gate_object *handle_get_owned(const struct service *owner, u64 handle,
-				     enum handle_kind kind);
+struct gate_object *handle_get_owned(const struct service *owner, u64 handle, u32 kind);
 int handle_close(struct service *owner, u64 handle);
 
 // ---- memory.c ----

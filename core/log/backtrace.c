@@ -12,7 +12,7 @@
 #include "base/string.h"
 #include "base/symtab.h"
 
-constexpr u32 FRAMES_MAX = 48;
+constexpr u32 FRAMES_MAX = 32;
 
 extern const char __text_start[], __text_end[];
 
@@ -80,19 +80,20 @@ const char *symbol_name(uintptr_t addr, char *buf, size_t cap)
 
 // A return address may be the first of the next function, when the call was the last instruction of
 // one that does not return: the name is looked up one byte before it.
-static void print_frame(uintptr_t ip, bool is_return)
+static void print_frame(enum log_level level, uintptr_t ip, bool is_return)
 {
 	u64 offset, size;
 	const char *name = lookup(ip - is_return, &offset), *service = nullptr;
 
 	if (name)
-		log_err("  [<%016lx>] %s+0x%llx/0x%llx", ip, name, offset + is_return,
-			symbol_size(ip - is_return - offset));
+		klog(level, "  [<%016lx>] %s+0x%llx/0x%llx", ip, name, offset + is_return,
+		     symbol_size(ip - is_return - offset));
 	else if ((name = service_symbol_of(ip - is_return, &offset, &size, &service)))
-		log_err("  [<%016lx>] %s+0x%llx/0x%llx [%s]", ip, name, offset + is_return, size,
-			service);
+		klog(level, "  [<%016lx>] %s+0x%llx/0x%llx [%s]", ip, name, offset + is_return,
+		     size, service);
 	else
-		log_err("  [<%016lx>] (no symbol)%s%s", ip, service ? " in " : "", service ?: "");
+		klog(level, "  [<%016lx>] (no symbol)%s%s", ip, service ? " in " : "",
+		     service ?: "");
 }
 
 static bool is_code(uintptr_t ip)
@@ -103,48 +104,97 @@ static bool is_code(uintptr_t ip)
 	return in_text(ip) || service_symbol_of(ip, &offset, &size, &service);
 }
 
-void backtrace_print(uintptr_t ip, uintptr_t fp)
+// One walk. Frames of a service are followed to its gate, from there those of its caller.
+struct walk {
+	enum log_level level;
+	uintptr_t ip, fp;
+	bool is_return;
+	const struct gate_stack *gate; // the innermost that was not passed yet
+	bool in_service;
+	u32 frames; // printed since the last gate
+};
+
+// Through the gate into the one who called the service; false: there is none.
+static bool walk_gate(struct walk *w)
+{
+	const struct gate_stack *st = w->gate;
+
+	if (!w->in_service || !st)
+		return false;
+	klog(w->level, "  --- gate %s.%s into %s ---", st->port->interface->name,
+	     st->port->interface->op_names[st->op], st->service->name);
+	arch_gate_caller(st, &w->ip, &w->fp);
+	w->gate = st->outer;
+	w->in_service = false;
+	w->is_return = true;
+	w->frames = 0;
+	return true;
+}
+
+// To the caller's frame; false: it cannot be found.
+static bool walk_up(struct walk *w)
+{
+	enum frame_context context;
+	uintptr_t next;
+
+	if (arch_backtrace_trap(&w->ip, &w->fp, &w->is_return, &context)) {
+		if (context == FRAME_PROGRAM)
+			return false;
+		klog(w->level, context == FRAME_SERVICE ? "  --- call from a service ---"
+							: "  --- interrupted here ---");
+		w->in_service = context == FRAME_SERVICE;
+		w->frames = 0;
+		return true;
+	}
+	if (!arch_word_read(w->fp, &next) || !arch_word_read(w->fp + sizeof(next), &w->ip) ||
+	    next == w->fp)
+		return false;
+	w->is_return = true;
+	w->fp = next;
+	return true;
+}
+
+static void walk(struct walk *w)
+{
+	klog(w->level, "Call trace:");
+	for (;;) {
+		bool more = w->ip != GATE_STUB_RETURNED && (!w->is_return || is_code(w->ip - 1));
+
+		if (more && w->frames++ == FRAMES_MAX) {
+			klog(w->level, "  (more frames)");
+			more = false;
+		}
+		if (more)
+			print_frame(w->level, w->ip, w->is_return);
+		if (!(more && walk_up(w)) && !walk_gate(w))
+			return;
+	}
+}
+
+void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp)
 {
 	const struct thread *t = current();
-	const struct gate_stack *gate =
-		t && arch_kernel_range_readable((uintptr_t)t, sizeof(*t)) ? t->gate : nullptr;
-	bool is_return = false;
+	struct walk w = {.level = level, .ip = ip, .fp = fp};
+	u64 offset, size;
+	const char *service = nullptr;
 
-	log_err("Call trace:");
-	for (u32 i = 0; i < FRAMES_MAX; i++) {
-		uintptr_t next;
-		enum frame_context context;
+	if (t && arch_kernel_range_readable((uintptr_t)t, sizeof(*t)))
+		w.gate = t->gate;
+	(void)service_symbol_of(ip, &offset, &size, &service);
+	w.in_service = w.gate && service;
+	walk(&w);
+}
 
-		if (ip == GATE_STUB_RETURNED) { // into the one who called the service
-			if (!gate)
-				return;
-			log_err("  --- gate %s.%s into %s ---", gate->port->interface->name,
-				gate->port->interface->op_names[gate->op], gate->service->name);
-			arch_gate_caller(gate, &ip, &fp);
-			gate = gate->outer;
-		}
-		// a jump into nowhere: its caller may still be found
-		if (is_return && !is_code(ip))
-			return;
-		print_frame(ip, is_return);
-		if (arch_backtrace_trap(&ip, &fp, &is_return, &context)) {
-			if (context == FRAME_PROGRAM)
-				return;
-			log_err(context == FRAME_SERVICE ? "  --- call from a service ---"
-							 : "  --- interrupted here ---");
-			continue;
-		}
-		if (!arch_word_read(fp, &next) || !arch_word_read(fp + sizeof(ip), &ip) ||
-		    next == fp)
-			return;
-		is_return = true;
-		fp = next;
-	}
-	log_err("  (more frames follow)");
+void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp)
+{
+	struct walk w = {
+		.level = level, .ip = ip, .fp = fp, .gate = current()->gate, .in_service = true};
+
+	walk(&w);
 }
 
 void backtrace_here(void)
 {
-	backtrace_print((uintptr_t)__builtin_return_address(0),
+	backtrace_print(LOG_ERR, (uintptr_t)__builtin_return_address(0),
 			*(const uintptr_t *)__builtin_frame_address(0));
 }

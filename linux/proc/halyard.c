@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns /proc/halyard: what no Linux has to tell.
 #include "core/elevate.h"
+#include "core/gate.h"
 #include "core/lock.h"
 #include "core/page.h"
 #include "core/slab.h"
@@ -76,11 +77,11 @@ static int show_locks(struct text *t, struct node *n)
 	return 0;
 }
 
-// A sum over data of core's that must not change, for tests of services.
+// Sums over data of core's and over data of services that must not change, for tests.
 static int show_sentinels(struct text *t, struct node *n)
 {
 	(void)n;
-	text_printf(t, "%016llx\n", test_sentinels_sum());
+	text_printf(t, "%016llx\n%016llx\n", test_sentinels_sum(), services_sentinels_sum());
 	return 0;
 }
 

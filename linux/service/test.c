@@ -42,9 +42,12 @@ static mutex_t lock = MUTEX_INIT(lock, LOCK_test_devices);
 
 // ---- the device file ----
 
+// What a service returns may be anything.
 static s64 enter(struct test_device *d, u32 number, u64 a, u64 b)
 {
-	return test_gate_run(&d->port, number, a, b);
+	s64 r = test_gate_run(&d->port, number, a, b);
+
+	return r < -MAX_ERRNO ? -EIO : r;
 }
 
 // What the function of services/test/null does, to be called directly.
@@ -256,7 +259,7 @@ s64 gate_test_grant(u64 test, bool writable)
 
 // ---- what a test service tries to damage ----
 
-// Words that stand for all of core's and of a program's data: sentinels that tests look at, through
+// Words that stand for all of core's data: sentinels that tests look at, through
 // /proc/halyard/sentinels.
 u64 test_sentinel = 0x5e47191e15a11c0d;
 static DEFINE_PERCPU(u64, test_percpu_sentinel) = 0x5e47191e15a11c0d;
@@ -276,6 +279,12 @@ u64 test_sentinels_sum(void)
 		sum = sum * 31 + stack[i];
 	for (const u64 *p = (const u64 *)__text_start; p < (const u64 *)__rodata_end; p += 64)
 		sum = sum * 31 + *p;
+	// and the reader's own page table
+	const u64 *root =
+		current()->space ? phys_ptr(current()->space->root[VIEW_PROGRAM]) : nullptr;
+
+	for (u32 i = 0; root && i < PT_ENTRIES; i++)
+		sum = sum * 31 + root[i];
 	return sum;
 }
 
@@ -288,34 +297,20 @@ static void sentinel_main(void *unused)
 	}
 }
 
-static s64 program_page(void)
+// Core's own address of a byte in the calling program's memory.
+static s64 program_byte(u64 addr)
 {
-	struct vm_space *s = current_space();
-	struct page *p = nullptr;
-	s64 at = -ENOENT;
+	struct page *page, *counted;
 
-	if (!s)
-		return at;
-	read_lock(&s->lock);
-	struct vm_area *a = vm_area_find_next(s, 0);
+	if (!current()->space || vm_page_pin(current_space(), addr, true, &page, &counted))
+		return -ENOENT;
+	s64 at = (s64)page_ptr(page) + (s64)(addr % PAGE_SIZE);
 
-	for (; a && !p; a = vm_area_following(a)) {
-		pte_t *pmd, *e;
-
-		if (a->object || !(a->prot & PROT_WRITE) ||
-		    pt_next(&s->mmu, a->start, a->end, &pmd) != a->start || !pte_is_table(*pmd))
-			continue;
-		e = pte_table_entries(*pmd) + pt_index(a->start, 0);
-		if (pte_present(*e) && pte_writable(*e))
-			p = phys_page(pte_phys(*e));
-	}
-	if (p)
-		at = (s64)page_ptr(p);
-	read_unlock(&s->lock);
+	page_put(counted); // the program has it mapped, and waits for us
 	return at;
 }
 
-s64 gate_test_target(u64 test, u32 target)
+s64 gate_test_target(u64 test, u32 target, u64 hint)
 {
 	struct gate_object *o = handle_get(test, HANDLE_TEST);
 	s64 r = -EINVAL;
@@ -340,7 +335,7 @@ s64 gate_test_target(u64 test, u32 target)
 		r = (s64)(sentinel_thread->kstack_top - 1024);
 		break;
 	case TEST_PROGRAM:
-		r = program_page();
+		r = program_byte(hint);
 		break;
 	case TEST_OTHER_SERVICE:
 		r = service_other_data(o->owner);

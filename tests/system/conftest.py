@@ -113,6 +113,8 @@ class Batch:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Our options."""
     parser.addoption("--kernel", help="boot this kernel instead of ours")
+    parser.addoption("--update-containment", action="store_true",
+                     help="write docs/containment.md from what test_containment.py finds")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -38,6 +38,7 @@
 #define THREAD_GATE	   40
 #define THREAD_ENTRY_TOP   48
 #define THREAD_SYSCALLS	   56
+#define THREAD_GATE_TLS	   64
 
 /* struct gate_stack, struct service */
 #define STACK_THREAD	      0

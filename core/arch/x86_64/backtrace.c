@@ -65,17 +65,17 @@ void arch_frame_print(const struct trap_frame *f)
 
 	__asm__ volatile("movq %%cr2, %0\n\tmovq %%cr3, %1\n\tmovq %%cr4, %2"
 			 : "=r"(cr2), "=r"(cr3), "=r"(cr4));
-	arch_frame_print_short(f);
+	arch_frame_print_short(LOG_ERR, f);
 	log_err("CR2: %016llx CR3: %016llx CR4: %016llx", cr2, cr3, cr4);
 }
 
-void arch_frame_print_short(const struct trap_frame *f)
+void arch_frame_print_short(enum log_level level, const struct trap_frame *f)
 {
-	log_err("RIP: %04llx:%016llx RSP: %04llx:%016llx RFLAGS: %08llx", f->cs, f->rip, f->ss,
-		f->rsp, f->rflags);
-	log_err("RAX: %016llx RBX: %016llx RCX: %016llx", f->rax, f->rbx, f->rcx);
-	log_err("RDX: %016llx RSI: %016llx RDI: %016llx", f->rdx, f->rsi, f->rdi);
-	log_err("RBP: %016llx R08: %016llx R09: %016llx", f->rbp, f->r8, f->r9);
-	log_err("R10: %016llx R11: %016llx R12: %016llx", f->r10, f->r11, f->r12);
-	log_err("R13: %016llx R14: %016llx R15: %016llx", f->r13, f->r14, f->r15);
+	klog(level, "RIP: %04llx:%016llx RSP: %04llx:%016llx RFLAGS: %08llx", f->cs, f->rip, f->ss,
+	     f->rsp, f->rflags);
+	klog(level, "RAX: %016llx RBX: %016llx RCX: %016llx", f->rax, f->rbx, f->rcx);
+	klog(level, "RDX: %016llx RSI: %016llx RDI: %016llx", f->rdx, f->rsi, f->rdi);
+	klog(level, "RBP: %016llx R08: %016llx R09: %016llx", f->rbp, f->r8, f->r9);
+	klog(level, "R10: %016llx R11: %016llx R12: %016llx", f->r10, f->r11, f->r12);
+	klog(level, "R13: %016llx R14: %016llx R15: %016llx", f->r13, f->r14, f->r15);
 }

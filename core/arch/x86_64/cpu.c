@@ -19,6 +19,7 @@ static_assert(offsetof(struct thread, may_elevate) == THREAD_MAY_ELEVATE);
 static_assert(offsetof(struct thread, gate) == THREAD_GATE);
 static_assert(offsetof(struct thread, entry_top) == THREAD_ENTRY_TOP);
 static_assert(offsetof(struct thread, syscalls) == THREAD_SYSCALLS);
+static_assert(offsetof(struct thread, arch.gate_tls) == THREAD_GATE_TLS);
 static_assert(WORK_ROOT == WORK_ROOT_BIT && WORK_RESCHED == WORK_RESCHED_BIT);
 static_assert(offsetof(struct trap_frame, rflags) == FRAME_RFLAGS &&
 	      sizeof(struct trap_frame) == FRAME_SIZE);

@@ -15,7 +15,9 @@
 //
 // What lies on the kernel stack while the service runs, from saved_sp up (arch_gate_caller knows it):
 //	entry_top, syscalls, R15, R14, R13, R12, RBX, RBP, return address
-// and below saved_sp the program's FS and GS bases, for arch_gate_leave.
+//
+// The program's TLS bases, which a service may change, are noted at its outermost gate; space_reload puts them back on
+// the way to the program.
 	.globl gate_call
 	.balign 32
 gate_call:
@@ -71,15 +73,17 @@ gate_enter:			// RDI port, ESI op, RDX, RCX, R8, R9, R11 arguments, RBX thread, 
 	movq %r11, %r9
 	movabsq $GATE_STUBS, %rcx
 	movl $(RFLAGS_IF | 2), %r11d
-	leaq -16(%rsp), %r15
-	movq %r15, THREAD_ENTRY_TOP(%rbx)
-	movq %r15, %gs:cpu_kstack_top
-	rdfsbase %r14
-	movq %r14, 8(%r15)
+	movq %rsp, THREAD_ENTRY_TOP(%rbx)
+	movq %rsp, %gs:cpu_kstack_top
 	swapgs
+	cmpq $0, STACK_OUTER(%r12)
+	jne 2f
+	rdfsbase %r14
+	movq %r14, THREAD_GATE_TLS(%rbx)
 	rdgsbase %r14
-	movq %r14, (%r15)
-	movq STACK_TOP(%r12), %rsp
+	movq %r14, THREAD_GATE_TLS + 8(%rbx)
+2:	movq STACK_TOP(%r12), %rsp
+	xorl %ebp, %ebp		// where its chain of frames ends
 	sysretq
 gate_call_give_back:
 	movq $0, STACK_THREAD(%r12)
@@ -169,19 +173,13 @@ gate_return_elevated:		// a service that forgot to lower: done for it
 	movq %gs:cpu_user_rsp, %rcx
 	jmp syscall_elevated
 
-// void arch_gate_leave(st rdi, result rsi): by force, so TLS bases may be anything. Interrupts off.
+// void arch_gate_leave(st rdi, result rsi): by force. Interrupts off.
 	.globl arch_gate_leave
 arch_gate_leave:
 	movq %gs:cpu_current, %rcx
 	movq %rdi, %rbx
 	movq STACK_SAVED_SP(%rbx), %rsp
 	movq %rsi, %rax
-	movq -8(%rsp), %r12
-	wrfsbase %r12
-	movq -16(%rsp), %r12
-	swapgs
-	wrgsbase %r12
-	swapgs
 	jmp gate_left
 
 // A call from a service: EAX is NR_GATE_CALL + number, arguments in RDI, RSI, RDX, R10, R8, R9.

@@ -55,14 +55,16 @@ void arch_gate_view_load(const struct gate_stack *st, bool elevated)
 	}
 }
 
-// The program goes on, but a gate has left its service's view loaded. Interrupts off. Called from
-// entry.S.
+// The program goes on, but a gate has left its service's view loaded, and the service may have
+// changed the registers of its TLS bases. Interrupts off. Called from entry.S.
 void space_reload(void)
 {
 	struct thread *t = current();
 
 	atomic_andnot(&t->work, WORK_ROOT);
 	preempt_disable();
+	__asm__ volatile("wrfsbase %0" ::"r"(t->arch.gate_tls[0]));
+	wrmsr(MSR_KERNEL_GS_BASE, t->arch.gate_tls[1]);
 	mmu_space_activate(t->space, (enum vm_view)t->view);
 	preempt_enable_no_resched();
 }
@@ -80,25 +82,19 @@ pte_t arch_service_pte(phys_t p, bool write, bool exec, bool device)
 	return e;
 }
 
-int arch_gate_registers_hide(struct arch_hidden *h)
+int arch_gate_registers_hide(void **kept)
 {
 	void *spare = fpu_area_alloc();
 
 	if (!spare)
 		return -ENOMEM;
-	h->vectors = fpu_area_exchange(spare, true);
-	h->tls[0] = arch_tls_get(false);
-	h->tls[1] = arch_tls_get(true);
+	*kept = fpu_area_exchange(spare, true);
 	return 0;
 }
 
-void arch_gate_registers_unhide(const struct arch_hidden *h)
+void arch_gate_registers_unhide(void *kept)
 {
-	fpu_area_free(fpu_area_exchange(h->vectors, false));
-	preempt_disable();
-	__asm__ volatile("wrfsbase %0" ::"r"(h->tls[0]));
-	wrmsr(MSR_KERNEL_GS_BASE, h->tls[1]);
-	preempt_enable();
+	fpu_area_free(fpu_area_exchange(kept, false));
 }
 
 // Elevated code of a program has its RIP in the lower half; that of a service runs with IOPL=1,

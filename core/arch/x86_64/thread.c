@@ -63,12 +63,24 @@ void arch_thread_init_user(struct thread *t, u64 ip, u64 sp)
 	first_switch_frame(t, (u64)f, nullptr, nullptr);
 }
 
+// Puts the program's TLS bases back now, if a gate of this system call may have changed them.
+static void tls_settle(void)
+{
+	if (atomic_load(&current()->work) & WORK_ROOT) {
+		irqflags_t flags = irq_save();
+
+		space_reload();
+		irq_restore(flags);
+	}
+}
+
 int arch_thread_fork(struct thread *child, struct thread *parent, const struct trap_frame *f,
 		     u64 sp, bool set_tls, u64 tls)
 {
 	struct trap_frame *c = thread_user_frame(child);
 
 	assert(parent == current());
+	tls_settle();
 	child->syscalls = syscall_count;
 	preempt_disable();
 	fpu_state_save(parent);
@@ -159,6 +171,7 @@ void arch_thread_exec(void)
 
 	fpu_state_reset();
 	preempt_disable();
+	t->arch.gate_tls[0] = t->arch.gate_tls[1] = 0;
 	t->arch.ds = t->arch.es = t->arch.fs = t->arch.gs = 0;
 	t->arch.fsbase = t->arch.gsbase = 0;
 	memset(t->arch.debug, 0, sizeof(t->arch.debug));
@@ -179,6 +192,7 @@ void arch_set_kstack_top(uintptr_t top)
 u64 arch_tls_get(bool gs)
 {
 	u64 v;
+	tls_settle();
 	if (gs)
 		return rdmsr(MSR_KERNEL_GS_BASE);
 	__asm__ volatile("rdfsbase %0" : "=r"(v));
@@ -189,6 +203,7 @@ int arch_tls_set(bool gs, u64 base)
 {
 	if (base >= USER_TOP)
 		return -EPERM;
+	tls_settle();
 	preempt_disable();
 	if (gs)
 		wrmsr(MSR_KERNEL_GS_BASE, base);

@@ -3,6 +3,7 @@
 // Callers: core/gate/.
 #pragma once
 #include "base/types.h"
+#include "core/log.h"
 #include "core/percpu.h"
 #include <arch/pte.h>
 
@@ -25,13 +26,9 @@ long arch_gate_enter(struct gate_stack *st, struct gate_port *p, u32 op, u64 a1,
 // Interrupts off; they are on afterwards.
 [[noreturn]] void arch_gate_leave(struct gate_stack *st, long result);
 // A service that is not to learn anything from registers is about to be entered, was left: keeps
-// the current thread's vector state and TLS bases safe meanwhile. 0 or -ENOMEM.
-struct arch_hidden {
-	void *vectors;
-	u64 tls[2];
-};
-int arch_gate_registers_hide(struct arch_hidden *h);
-void arch_gate_registers_unhide(const struct arch_hidden *h);
+// the current thread's vector state away meanwhile. 0 or -ENOMEM.
+int arch_gate_registers_hide(void **kept);
+void arch_gate_registers_unhide(void *kept);
 // Before the thread runs in the service again: loads its view (elevated: core's own). Interrupts
 // off.
 void arch_gate_view_load(const struct gate_stack *st, bool elevated);
@@ -70,7 +67,7 @@ void arch_gate_caller(const struct gate_stack *st, uintptr_t *ip, uintptr_t *fp)
 constexpr u64 GATE_STUB_RETURNED =
 	GATE_STUBS_BASE + 5; // the return address of a service's function
 // For reports: the registers of a frame, a few to a line.
-void arch_frame_print_short(const struct trap_frame *f);
+void arch_frame_print_short(enum log_level level, const struct trap_frame *f);
 
 // Shared objects of this CPU: base/elf.h has the numbers.
 constexpr u16 ARCH_ELF_MACHINE = 62;

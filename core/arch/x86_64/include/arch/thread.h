@@ -6,9 +6,10 @@
 struct thread;
 struct trap_frame;
 struct arch_thread {
-	u64 rsp;	    // kernel stack pointer while switched out
-	u64 fsbase;	    // program's; saved at switch
-	u64 gsbase;	    // program's (in KERNEL_GS_BASE while in the kernel)
+	u64 gate_tls[2]; // program's FS and GS base as they were at its outermost gate; own thread
+	u64 rsp;	 // kernel stack pointer while switched out
+	u64 fsbase;	 // program's; saved at switch
+	u64 gsbase;	 // program's (in KERNEL_GS_BASE while in the kernel)
 	u16 ds, es, fs, gs; // selectors that a program loaded; own thread
 	void *fpu;	    // XSAVE area, 64-byte aligned; nullptr: idle thread
 	u32 fpu_cpu;	    // whose registers hold this state since the last save, +1; 0: none. Own

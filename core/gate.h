@@ -68,6 +68,7 @@ struct service *service_of_handle(u64 self);
 // ---------------------------------------------------------------- calls into a service
 
 constexpr u32 GATE_OPS_MAX = 8;
+constexpr u32 GATE_NEVER_FAST = ~0u; // no service's generation, and not the 0 of one that is dead
 
 struct gate_interface {
 	const char *name;
@@ -82,7 +83,7 @@ struct gate_interface {
 struct gate_port {
 	// known to assembly (core/arch/) down to entry
 	struct service *service; // nullptr until it was bound first; immutable then
-	u32 fast;		 // generation, or 0: not for the fast way
+	u32 fast;		 // generation, or GATE_NEVER_FAST
 	u32 generation;		 // of the service when it was bound; 0: not bound
 	u64 cookie;
 	uintptr_t entry[GATE_OPS_MAX];
@@ -190,6 +191,9 @@ void service_watch(struct service_watcher *w); // boot; for good
 // now.
 int service_kill(
 	const char *name); // as a fault would: what is inside is thrown out, then it restarts
+// Makes the service write to an address, with the privilege that it has: -EIO when that ended it. A
+// privileged service may thereby destroy the system.
+int service_poke(const char *name, u64 address);
 int service_set_isolation(const char *name, enum isolation i); // stops it, and starts it so
 int service_stop(const char *name);
 int service_start(const char *name); // a stopped or failed one

@@ -45,9 +45,10 @@ void mmu_space_destroy(struct mmu_space *s);
 
 // Makes this CPU run on view of s (nullptr: the kernel's). Preemption off.
 void mmu_space_activate(struct mmu_space *s, enum vm_view view);
-// This CPU goes idle or runs a kernel thread for long: stop taking part in shootdowns when
-// convenient. Any context.
-void mmu_space_leave_cpu(void);
+// This CPU goes idle: it takes no part in most invalidations until mmu_idle_exit, before which it
+// must touch neither a program's memory nor a service's. Interrupts off, both.
+void mmu_idle_enter(void);
+void mmu_idle_exit(void);
 
 // The most pages that were mapped at once, as far as it was noticed (whenever some were unmapped,
 // and now).

@@ -128,6 +128,11 @@ u64 page_free_count(void);		    // adds up all CPUs' caches; an estimate
 u64 buddy_free_count(void);		    // the same without the caches: a single load
 u64 page_managed_count(void);		    // free or not
 
+// Who is asked when memory is out: fn frees some npages that can be had again from elsewhere (clean
+// pages of files) and says how many it freed. It is called where it may sleep, with the locks of
+// whoever allocates held. At boot.
+void page_set_reclaimer(u64 (*fn)(u64 npages));
+
 // Boot: takes the memory map of bootinfo. Panics with a readable sentence when it is too little
 // (less than 24 MiB usable).
 void page_init(void);

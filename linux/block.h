@@ -80,7 +80,8 @@ struct bdev {
 
 const struct block_limits *disk_limits(const struct disk *d);
 const char *disk_name(const struct disk *d);
-const char *disk_serial(const struct disk *d);
+constexpr u32 DISK_SERIAL = 24;				 // bytes, the terminating zero included
+void disk_serial(struct disk *d, char out[DISK_SERIAL]); // empty: not known
 void disk_stats_read(struct disk *d, struct disk_stats *out);
 // Every disk and partition, in order: false after the last.
 bool bdev_get(u32 index, struct bdev **out);
@@ -96,4 +97,5 @@ u64 block_cache_dirty_pages(void); // that wait to be written
 u64 block_cache_writeback_pages(void);
 // Drops up to n clean pages that nobody uses: how many. May sleep; no lock held.
 u64 block_cache_shrink(u64 n);
+void block_cache_drop(void);   // all clean pages
 int block_sync_all(bool wait); // writes every dirty page of every device

@@ -88,6 +88,12 @@ int vm_object_insert(struct vm_object *o, u64 index, struct page *p);
 void vm_object_set_size(struct vm_object *o, u64 size_bytes);
 // Drops pages [first, last] and unmaps them everywhere (hole punching).
 void vm_object_drop(struct vm_object *o, u64 first, u64 last);
+// The same, but pages with PAGE_DIRTY stay.
+void vm_object_drop_clean(struct vm_object *o, u64 first, u64 last);
+// Sets PAGE_DIRTY of a page that the caller has a reference of; false: it was dropped meanwhile.
+bool vm_object_page_dirty(struct vm_object *o, struct page *p);
+// Unmaps pages [first, last] everywhere: the next access to them faults.
+void vm_object_unmap(struct vm_object *o, u64 first, u64 last);
 
 // A range of addresses with equal rights and one thing behind it.
 struct vm_area {

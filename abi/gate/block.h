@@ -60,7 +60,7 @@ enum block_flags : u32 {
 
 struct block_params {
 	char prefix[8];	 // "vd": the disk becomes /dev/vda or the next free letter
-	char serial[24]; // as the device tells it, or empty
+	char serial[24]; // as the device tells it, or empty: gate_block_serial may tell it later
 	u64 sectors;
 	u32 flags;	    // enum block_flags
 	u32 logical_block;  // bytes: 512 to 4096, a power of two

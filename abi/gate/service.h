@@ -79,8 +79,10 @@ struct service_ops {
 	int (*start)(u64 cookie);	      // once, before all others
 	int (*probe)(u64 cookie, u64 device); // for each device that matches: HANDLE_DEVICE
 	int (*interrupt)(u64 cookie,
-			 u64 irq); // irq: the cookie of gate_irq_attach without a target
+			 u64 irq);	      // irq: the cookie of gate_irq_attach without a target
+	int (*poke)(u64 cookie, u64 address); // writes to address, to see what comes of it
 }; // cookie: HANDLE_SERVICE, the service itself
+constexpr u64 POKE_VALUE = 0xbad0'bad0'bad0'bad0; // what poke writes
 
 struct service_info {
 	u32 abi; // SERVICE_ABI

@@ -257,16 +257,20 @@ int gate_device_info(u64 device, struct device_info *info)
 	return 0;
 }
 
-s64 gate_device_config(u64 device, u32 offset, u32 size)
+s64 gate_device_config(u64 device, u32 offset, void *bytes, u64 len)
 {
 	struct gate_object *o;
 	struct device *d = device_get(device, &o);
+	u32 *words = bytes;
 	s64 r = -EINVAL;
 
 	if (!d)
 		return -EBADF;
-	if (d->pci && (size == 1 || size == 2 || size == 4) && offset % size == 0 && offset < 4096)
-		r = pci_config_read(d->pci, offset, size);
+	if (d->pci && !((offset | len) % 4) && offset <= 4096 && len <= 4096 - offset) {
+		for (u32 i = 0; i < len / 4; i++)
+			words[i] = pci_config_read(d->pci, offset + 4 * i, 4);
+		r = (s64)len;
+	}
 	gate_object_put(o);
 	return r;
 }

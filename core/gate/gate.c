@@ -147,7 +147,7 @@ int gate_port_bind(struct gate_port *p, struct service *s, const struct gate_int
 	p->limit_ticks = s->limit_ticks;
 	p->service = s;
 	p->generation = s->generation;
-	p->fast = s->isolation == ISOLATION_ISOLATED ? 0 : s->generation;
+	p->fast = s->isolation == ISOLATION_ISOLATED ? GATE_NEVER_FAST : s->generation;
 	p->direct = s->isolation == ISOLATION_PRIVILEGED;
 	return 0;
 }
@@ -166,7 +166,8 @@ void gate_port_fault(struct gate_port *p, const char *why)
 void gate_port_unbind(struct gate_port *p)
 {
 	p->direct = false;
-	p->generation = p->fast = 0;
+	p->generation = 0;
+	p->fast = GATE_NEVER_FAST;
 }
 
 // ---- back into the service ----

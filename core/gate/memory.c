@@ -94,15 +94,21 @@ static bool view_make(struct view *v, u32 id)
 	return true;
 }
 
-static void slot_set(struct view *v, const struct service *s, bool open)
+// Whether that was a change.
+static bool slot_set(struct view *v, const struct service *s, bool open)
 {
 	const pte_t *kernel = phys_ptr(kernel_space.root[0]);
-	u32 i = pt_index(slot_base(s), 3);
+	u32 i = pt_index(slot_base(s), PT_ROOT_LEVEL);
+	pte_t *e = (pte_t *)phys_ptr(v->root) + i,
+	      entry = arch_slot_entry(pte_phys(kernel[i]), open);
 
-	pte_store((pte_t *)phys_ptr(v->root) + i, arch_slot_entry(pte_phys(kernel[i]), open));
+	if (pte_load(e) == entry)
+		return false;
+	pte_store(e, entry);
+	return true;
 }
 
-// The slot is open in just the view that its class says. Its window is empty: no TLB knows it.
+// The slot is open in just the view that its class says.
 static struct view *view_arrange(struct service *s)
 {
 	struct view *own = &isolated_views[s->id], *v = nullptr;
@@ -112,11 +118,13 @@ static struct view *view_arrange(struct service *s)
 		mutex_unlock(&roots_lock);
 		return nullptr;
 	}
-	slot_set(&lowered_view, s, s->isolation == ISOLATION_LOWERED);
+	bool changed = slot_set(&lowered_view, s, s->isolation == ISOLATION_LOWERED);
+
 	if (own->value)
-		slot_set(own, s, s->isolation == ISOLATION_ISOLATED);
+		changed |= slot_set(own, s, s->isolation == ISOLATION_ISOLATED);
 	mutex_unlock(&roots_lock);
-	tlb_flush_services(0, ~0ull);
+	if (changed) // CPUs may remember the entries of roots
+		tlb_flush_services(0, ~0ull);
 	v = s->isolation == ISOLATION_ISOLATED ? own : &lowered_view;
 	return v;
 }
@@ -140,27 +148,40 @@ void service_memory_init(void)
 
 // ---- entries ----
 
-// The level 0 entry of an address in a service's slot, making the tables above it. nullptr: memory
-// is out, or (not make) there is none.
-static pte_t *entry_of(u64 address, bool make)
+constexpr u32 WINDOW_TABLES = WINDOW_SIZE / GiB; // entries of level 2 that a window takes
+
+// The level 2 entries of the window that holds an address, as all roots share them.
+static pte_t *window_entries(u64 address)
 {
-	pte_t *table = phys_ptr(kernel_space.root[0]);
+	pte_t *root = phys_ptr(kernel_space.root[0]);
+	pte_t *slot = pte_table_entries(pte_load(&root[pt_index(address, PT_ROOT_LEVEL)]));
 
-	for (u32 level = PT_ROOT_LEVEL; level > 0; level--) {
-		pte_t *e = &table[pt_index(address, level)];
+	return &slot[pt_index(address, 2) / WINDOW_TABLES * WINDOW_TABLES];
+}
 
+// The level 0 entry of an address below a window's level 2 entries, making the tables above it.
+// nullptr: memory is out, or (not make) there is none.
+static pte_t *entry_in(pte_t *window, u64 address, bool make)
+{
+	pte_t *e = &window[pt_index(address, 2) % WINDOW_TABLES];
+
+	for (u32 level = 2; level > 0; level--) {
 		if (!pte_load(e)) {
 			struct page *p = make ? page_alloc(0, OWNER_TABLE, ALLOC_ZERO) : nullptr;
 
-			assert(level < PT_ROOT_LEVEL); // slots have their tables from the start
 			if (!p)
 				return nullptr;
 			p->flags = PAGE_TABLE;
 			pte_store(e, arch_service_table(page_phys(p)));
 		}
-		table = pte_table_entries(pte_load(e));
+		e = &pte_table_entries(pte_load(e))[pt_index(address, level - 1)];
 	}
-	return &table[pt_index(address, 0)];
+	return e;
+}
+
+static pte_t *entry_of(u64 address, bool make)
+{
+	return entry_in(window_entries(address), address, make);
 }
 
 // Empties entries; what they mapped is for the caller, who has flushed TLBs before it frees it.
@@ -174,25 +195,17 @@ static void entries_clear(u64 address, u64 npages)
 	}
 }
 
-// All tables of a window, which are empty.
-static void tables_free(u64 window)
+static void tables_free(pte_t *window)
 {
-	pte_t *top = pte_table_entries(
-		pte_load((pte_t *)phys_ptr(kernel_space.root[0]) + pt_index(window, 3)));
-
-	for (u64 at = window; at < window + WINDOW_SIZE; at += pt_span(2)) {
-		pte_t *e = &top[pt_index(at, 2)], *middle;
-
-		if (!pte_load(e))
+	for (u32 i = 0; i < WINDOW_TABLES; i++) {
+		if (!window[i])
 			continue;
-		middle = pte_table_entries(pte_load(e));
-		for (u32 i = 0; i < PT_ENTRIES; i++)
-			if (middle[i])
-				page_free(pte_table_page(middle[i]), 0);
-		struct page *p = pte_table_page(pte_load(e));
+		const pte_t *middle = pte_table_entries(window[i]);
 
-		pte_store(e, 0);
-		page_free(p, 0);
+		for (u32 n = 0; n < PT_ENTRIES; n++)
+			if (middle[n])
+				page_free(pte_table_page(middle[n]), 0);
+		page_free(pte_table_page(window[i]), 0);
 	}
 }
 
@@ -289,20 +302,16 @@ static void region_drop(struct service *s, struct service_region *r)
 	kfree(r);
 }
 
-static void page_at_free(u64 address)
-{
-	const pte_t *e = entry_of(address, false);
-
-	if (e && *e)
-		page_put(phys_page(pte_phys(*e)));
-}
-
-// Frees what entries map, then empties them. TLBs know them no more, or never did.
-static void memory_drop(u64 address, u64 npages)
+// Frees what entries below `window` map, then empties them. TLBs know them no more, or never did.
+static void memory_drop(pte_t *window, u64 address, u64 npages)
 {
 	for (u64 i = 0; i < npages; i++) {
-		page_at_free(address + i * PAGE_SIZE);
-		entries_clear(address + i * PAGE_SIZE, 1);
+		pte_t *e = entry_in(window, address + i * PAGE_SIZE, false);
+
+		if (!e || !pte_load(e))
+			continue;
+		page_put(phys_page(pte_phys(pte_load(e))));
+		pte_store(e, 0);
 	}
 }
 
@@ -314,7 +323,7 @@ static bool memory_fill(u64 address, u64 npages, bool write)
 			e ? page_alloc(0, OWNER_SERVICE, ALLOC_ZERO | ALLOC_NOWARN) : nullptr;
 
 		if (!p) {
-			memory_drop(address, i);
+			memory_drop(window_entries(address), address, i);
 			return false;
 		}
 		pte_store(e, arch_service_pte(page_phys(p), write, false, false));
@@ -623,7 +632,8 @@ int service_window_open(struct service *s)
 	return arranged ? 0 : -ENOMEM;
 }
 
-static void region_end(struct service *s, struct service_region *r)
+// A region of a window that is unplugged.
+static void region_end(struct service *s, struct service_region *r, pte_t *window)
 {
 	spin_lock(&s->regions_lock);
 	list_del(&r->link);
@@ -634,56 +644,43 @@ static void region_end(struct service *s, struct service_region *r)
 	spin_unlock(&s->regions_lock);
 	switch (r->kind) {
 	case REGION_DMA:
-		entries_clear(r->address, r->npages);
 		return;
 	case REGION_MMIO:
-		entries_clear(r->address, r->npages);
 		break;
 	case REGION_SHARED:
-		entries_clear(r->address, r->npages);
 		page_free(phys_page(r->phys), order_of(r->npages));
 		break;
 	default:
-		memory_drop(r->address, r->npages);
+		memory_drop(window, r->address, r->npages);
 	}
 	kfree(r);
 }
 
-// Takes the rights away first, so that nothing of it is in a TLB when pages are freed.
-static void window_unplug(struct service *s)
+// Takes the tables of a window out of all views, and whatever they said out of all TLBs.
+static void window_unplug(struct service *s, pte_t *out)
 {
-	pte_t *top = pte_table_entries(
-		pte_load((pte_t *)phys_ptr(kernel_space.root[0]) + pt_index(s->window, 3)));
-	pte_t *e = &top[pt_index(s->window, 2)], saved[WINDOW_SIZE / GiB];
+	pte_t *e = window_entries(s->window);
 
-	for (u32 i = 0; i < ARRAY_SIZE(saved); i++) {
-		saved[i] = pte_load(&e[i]);
+	for (u32 i = 0; i < WINDOW_TABLES; i++) {
+		out[i] = pte_load(&e[i]);
 		pte_store(&e[i], 0);
 	}
 	tlb_flush_services(0, ~0ull);
-	// Back for core's own walks; nobody can touch an address of the window any more but by
-	// accident, for the life that knew them is over.
-	for (u32 i = 0; i < ARRAY_SIZE(saved); i++)
-		pte_store(&e[i], saved[i]);
 }
 
 void service_window_close(struct service *s)
 {
+	pte_t window[WINDOW_TABLES];
+
 	mutex_lock(&s->memory);
 	if (s->window) {
-		u64 grants = s->window + ranges[REGION_GRANT].start;
-
-		window_unplug(s);
-		for (u64 at = grants; at < s->window + ranges[REGION_GRANT].end; at += pt_span(1)) {
-			if (entry_of(at, false)) // a table: its pages are others'
-				memset(entry_of(at, false), 0, PAGE_SIZE);
-		}
+		window_unplug(s, window);
 		while (!list_empty(&s->regions))
-			region_end(s, list_first_entry(&s->regions, struct service_region, link));
-		tables_free(s->window);
+			region_end(s, list_first_entry(&s->regions, struct service_region, link),
+				   window);
+		tables_free(window);
 		s->window = 0;
 		s->pages = 0;
-		tlb_flush_services(0, ~0ull);
 	}
 	mutex_unlock(&s->memory);
 }

@@ -115,7 +115,8 @@ bool service_die(struct service *s, u32 generation, const char *why)
 	store_release(&s->state, SERVICE_DEAD);
 	smp_mb(); // before looking at who is inside: pairs with the claim of a stack in gate_call
 	for_each_cpu(cpu, cpumask_all() & ~(1ull << this_cpu_id()))
-		smp_kick((u32)cpu); // whoever runs in it there finds out on the way back
+		if (load_once(percpu_ptr(cpu_service_root, cpu)))
+			smp_kick((u32)cpu); // whoever runs in it there finds out on the way back
 	wake_all(&s->stack_wait);
 	return true;
 }
@@ -336,6 +337,19 @@ int service_kill(const char *name)
 		return -EBUSY;
 	service_bury(s, false);
 	return 0;
+}
+
+int service_poke(const char *name, u64 address)
+{
+	struct service *s = service_by_name(name);
+	int r;
+
+	if (!s)
+		return -ENOENT;
+	mutex_lock(&services_lock);
+	r = load_once(&s->live) ? service_gate_poke(&s->base, address) : -EBUSY;
+	mutex_unlock(&services_lock);
+	return gate_failed(r) ? -EIO : r;
 }
 
 int service_stop(const char *name)
@@ -577,6 +591,8 @@ void services_boot(void)
 	store_release(&nservices, n);
 	mutex_unlock(&services_lock);
 	unknown_names_warn();
+	(void)sched_set_policy(manager, POLICY_NORMAL, 0,
+			       -20); // programs wait for what it restarts
 	thread_start(manager);
 	for (u32 i = 0; i < n; i++) {
 		mutex_lock(&services_lock);

@@ -165,6 +165,19 @@ static __cold void reclaim_caches(void)
 		smp_call(cpumask_all(), drain_ipi, nullptr);
 }
 
+static u64 (*reclaimer)(u64 npages); // immutable after boot
+
+void page_set_reclaimer(u64 (*fn)(u64 npages))
+{
+	reclaimer = fn;
+}
+
+// Asks for pages that can be had again from elsewhere: whether some were freed.
+static __cold bool reclaim_from_others(u64 npages, u32 flags)
+{
+	return reclaimer && !(flags & ALLOC_ATOMIC) && may_sleep() && reclaimer(npages + 64);
+}
+
 static __noinline struct page *alloc_single_slow(enum page_owner owner, u32 flags)
 {
 	struct page *batch[32];
@@ -173,6 +186,10 @@ static __noinline struct page *alloc_single_slow(enum page_owner owner, u32 flag
 
 	if (!n) {
 		reclaim_caches();
+		n = buddy_take_bulk(1, owner, flags, batch);
+	}
+	while (!n && reclaim_from_others(1, flags)) {
+		page_cpu_drain(); // they lie on this CPU
 		n = buddy_take_bulk(1, owner, flags, batch);
 	}
 	if (!n) {
@@ -195,6 +212,11 @@ static __noinline struct page *alloc_run(u32 order, enum page_owner owner, u32 f
 	if (!p && order < BLOCK_ORDER) { // huge pages have a cheaper way out
 		reclaim_caches();
 		p = buddy_take(order, owner, flags);
+		for (u32 tries = 0; !p && tries < 8 && reclaim_from_others(1u << order, flags);
+		     tries++) {
+			page_cpu_drain();
+			p = buddy_take(order, owner, flags);
+		}
 	}
 	if (!p) {
 		warn_failed(order, owner, flags);

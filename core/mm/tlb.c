@@ -18,7 +18,8 @@
 //
 // Above what this file loads a gate may have loaded the view of a service (cpu_service_root): then
 // `loaded` says what was loaded below it, which takes no part in invalidations until it is loaded
-// again. What is mapped for services is dropped on all CPUs at once, whatever they have loaded.
+// again. What is mapped for services is dropped on all CPUs at once, whatever they have loaded; but
+// idle ones only note it (idle: IDLE to IDLE_STALE), and drop everything when they wake.
 //
 // All per-CPU state here is changed by its CPU only, with interrupts off.
 #include "core/mm/mm.h"
@@ -26,6 +27,8 @@
 #include <arch/gate.h>
 
 constexpr u32 NSLOTS = 6; // spaces whose translations a CPU may keep, each with two ids
+
+enum tlb_idle : u32 { BUSY, IDLE, IDLE_STALE };
 
 struct tlb_slot {
 	u64 space_id;
@@ -38,6 +41,7 @@ struct tlb_cpu {
 	u32 slot; // of loaded
 	u32 next_slot;
 	u32 lazy; // atomic: read by others
+	u32 idle; // atomic: enum tlb_idle; others change IDLE to IDLE_STALE
 	struct tlb_slot slots[NSLOTS];
 };
 static DEFINE_PERCPU(struct tlb_cpu, tlb_cpu);
@@ -128,14 +132,19 @@ void mmu_space_activate(struct mmu_space *s, enum vm_view view)
 	activate_slow(s, view);
 }
 
-void mmu_space_leave_cpu(void)
+void mmu_idle_enter(void)
 {
-	irqflags_t f = irq_save();
 	struct tlb_cpu *c = this_cpu_ptr(tlb_cpu);
 
 	if (c->loaded && c->loaded != &kernel_space)
 		store_once(&c->lazy, 1);
-	irq_restore(f);
+	store_once(&c->idle, IDLE);
+}
+
+void mmu_idle_exit(void)
+{
+	if (xchg(&this_cpu_ptr(tlb_cpu)->idle, (u32)BUSY) == IDLE_STALE)
+		arch_tlb_flush_everything();
 }
 
 // ---- invalidation ----
@@ -277,8 +286,17 @@ void tlb_flush_services(u64 start, u64 end)
 	struct kernel_invalidation inv = {start, end};
 
 	preempt_disable();
+	cpumask_t others = cpumask_all() & ~(1ull << this_cpu_id());
+
 	services_invalidate_ipi(&inv);
-	if (cpumask_all() & ~(1ull << this_cpu_id()))
-		smp_call(cpumask_all(), services_invalidate_ipi, &inv);
+	smp_mb(); // the tables were changed before anybody's state is looked at
+	for_each_cpu(cpu, others) {
+		u32 *idle = &percpu_ptr(tlb_cpu, cpu)->idle, state = IDLE;
+
+		if (try_cmpxchg(idle, &state, (u32)IDLE_STALE) || state == IDLE_STALE)
+			others &= ~(1ull << cpu);
+	}
+	if (others)
+		smp_call(others, services_invalidate_ipi, &inv);
 	preempt_enable();
 }

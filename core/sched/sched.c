@@ -526,11 +526,14 @@ void sched_idle_loop(void)
 			if (more || rq->nr_running ||
 			    (atomic_load(&current()->work) & WORK_RESCHED))
 				continue;
-			mmu_space_leave_cpu(); // invalidations need not wake us
+			preempt_disable(); // interrupts leave the switch to us, who catch up first
+			mmu_idle_enter();  // invalidations need not wake us
 			rcu_idle_enter();
 			cpu_idle();
 			irq_disable();
 			rcu_idle_exit();
+			mmu_idle_exit();
+			preempt_enable_no_resched();
 		}
 		irq_enable();
 		schedule();

@@ -42,7 +42,8 @@ struct disk_queue {
 struct disk {
 	struct list link; // disks_lock
 	char name[8];
-	char serial[24];
+	spinlock_t serial_lock;	    // LOCK_block_serial
+	char serial[DISK_SERIAL];   // serial_lock
 	u32 index;		    // of its prefix; immutable
 	char prefix[8];		    // immutable
 	u64 identity;		    // of the device; immutable
@@ -71,4 +72,4 @@ struct bdev *bdev_make(struct disk *d, u32 partition); // partitions_lock held; 
 extern const struct file_ops bdev_file_ops;
 int cache_create(struct bdev *b); // 0 or -ENOMEM
 void cache_invalidate(struct bdev *b, u64 first_page,
-		      u64 last_page); // clean ones go, dirty ones too
+		      u64 last_page); // drops clean pages; callers wrote the dirty ones

@@ -207,13 +207,16 @@ static int object_get_page(struct vm_object *o, u64 index, bool write, struct pa
 
 	if (index >= cache_pages(c))
 		return -EFAULT;
-	int err = cache_page_get(c, index, 1, out);
+	int err;
 
-	if (!err && write) {
-		err = cache_page_dirty(c, index, *out);
-		if (err)
-			page_put(*out);
-	}
+	do {
+		err = cache_page_get(c, index, 1, out);
+		if (!err && write) {
+			err = cache_page_dirty(c, index, *out);
+			if (err)
+				page_put(*out);
+		}
+	} while (err == -EAGAIN);
 	return err;
 }
 
@@ -263,21 +266,35 @@ static bool may_drop(struct page *p)
 	return !(flags & (PAGE_REFERENCED | PAGE_DIRTY)) && load_once(&p->refs) == 1;
 }
 
+// Twice round: what was used lately is spared once.
+static u64 cache_shrink(struct cache *c, u64 n)
+{
+	u64 dropped = 0, at = load_once(&c->shrink_at);
+
+	for (u32 rounds = 0; rounds < 2 && dropped < n; rounds += !at)
+		dropped += vm_object_shrink(&c->object, &at, n - dropped, may_drop);
+	store_once(&c->shrink_at, at); // two at a time: one's is lost, no harm
+	return dropped;
+}
+
 u64 block_cache_shrink(u64 n)
 {
 	u64 dropped = 0;
 
-	// Twice round: what was used lately is spared once.
-	for (u32 round = 0; round < 2 && dropped < n; round++)
-		for (struct cache *c = cache_next(nullptr); c && dropped < n; c = cache_next(c))
-			dropped +=
-				vm_object_shrink(&c->object, &c->shrink_at, n - dropped, may_drop);
+	for (struct cache *c = cache_next(nullptr); c && dropped < n; c = cache_next(c))
+		dropped += cache_shrink(c, n - dropped);
 	return dropped;
 }
 
 void cache_invalidate(struct bdev *b, u64 first_page, u64 last_page)
 {
-	vm_object_drop(&bdev_cache(b)->object, first_page, last_page);
+	vm_object_drop_clean(&bdev_cache(b)->object, first_page, last_page);
+}
+
+void block_cache_drop(void)
+{
+	for (struct cache *c = cache_next(nullptr); c; c = cache_next(c))
+		vm_object_drop_clean(&c->object, 0, ~0ull);
 }
 
 u64 block_cache_pages(void)

@@ -14,12 +14,13 @@ struct cache {
 	struct list reading;	     // struct read_range: being read
 	struct radix_tree dirty;     // index -> page, with a reference
 	u64 ndirty;		     // atomic read
+	atomic_u64 unwritten;	     // pages that are dirty or being written
 	u64 dirty_since_ns;	     // when ndirty became 1
 	u32 errors;		     // write-backs that failed, ever; atomic read
 	int error;		     // of the last one
 	struct wait_queue read_wait; // a range was read
 	mutex_t sync_lock; // LOCK_block_sync: one write-back at a time, and who must not meet one
-	u64 shrink_at;	   // flusher only: where the next look for unused pages begins
+	u64 shrink_at;	   // atomic: where the next look for unused pages begins
 };
 
 static inline struct cache *bdev_cache(struct bdev *b)
@@ -32,7 +33,8 @@ struct cache *cache_next(struct cache *after); // nullptr: first
 // not there. -EIO, -ENOMEM.
 int cache_page_get(struct cache *c, u64 index, u32 n, struct page **out);
 // Its contents were changed, after which this is called.
-int cache_page_dirty(struct cache *c, u64 index, struct page *p); // 0, -ENOMEM
+// 0; -ENOMEM; -EAGAIN: the page was dropped meanwhile, and what was changed is lost: once more.
+int cache_page_dirty(struct cache *c, u64 index, struct page *p);
 struct page *cache_page_alloc(void); // drops others when memory gets scarce
 // Sectors of the disk that a page holds: fewer at the device's end.
 u32 cache_page_sectors(const struct cache *c, u64 index);

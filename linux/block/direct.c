@@ -64,9 +64,11 @@ ssize_t direct_transfer(struct bdev *b, struct io *io, bool write)
 
 	if ((u64)io->pos % block || io->left % block)
 		return -EINVAL;
-	if (load_once(&c->ndirty))
+	if (write)
+		vm_object_unmap(&c->object, first, last); // stores to mappings are noticed again
+	if (atomic_load(&c->unwritten))
 		err = cache_write(c, first, last);
-	if (write && c->object.npages)
+	if (write && load_once(&c->object.npages))
 		cache_invalidate(b, first, last);
 	while (!err && io->left) {
 		struct pinned p;
@@ -86,7 +88,8 @@ ssize_t direct_transfer(struct bdev *b, struct io *io, bool write)
 		io->pos += p.nbytes;
 		done += p.nbytes;
 	}
-	if (write && c->object.npages) // who read meanwhile may have what was there before
+	if (write &&
+	    load_once(&c->object.npages)) // who read meanwhile may have what was there before
 		cache_invalidate(b, first, last);
 	return done ? (ssize_t)done : err;
 }

@@ -57,9 +57,24 @@ const char *disk_name(const struct disk *d)
 	return d->name;
 }
 
-const char *disk_serial(const struct disk *d)
+void disk_serial(struct disk *d, char out[DISK_SERIAL])
 {
-	return d->serial;
+	spin_lock(&d->serial_lock);
+	strscpy(out, d->serial, DISK_SERIAL);
+	spin_unlock(&d->serial_lock);
+}
+
+// What of text is printable, to its first zero.
+static void serial_set(struct disk *d, const char *text, size_t len)
+{
+	u32 n = 0;
+
+	spin_lock(&d->serial_lock);
+	for (size_t i = 0; i < len && text[i] && n < DISK_SERIAL - 1; i++)
+		if (text[i] >= ' ' && text[i] <= '~')
+			d->serial[n++] = text[i];
+	d->serial[n] = 0;
+	spin_unlock(&d->serial_lock);
 }
 
 // ---- ends of requests ----
@@ -485,6 +500,7 @@ static struct disk *disk_create(struct service *s, u64 identity, const struct bl
 	d->nqueues = queues;
 	d->depth = p->depth;
 	mutex_init(&d->partitions_lock, LOCK_block_partitions);
+	spin_lock_init(&d->serial_lock, LOCK_block_serial);
 	for (u32 i = 0; i < queues; i++)
 		if (!queue_init(d, i))
 			return nullptr; // threads of its queues run: it cannot be freed
@@ -529,7 +545,8 @@ static void params_take(struct disk *d, const struct block_params *p)
 		.flags = p->flags,
 	};
 	store_once(&d->sectors, p->sectors);
-	strscpy(d->serial, p->serial, sizeof(d->serial));
+	if (p->serial[0])
+		serial_set(d, p->serial, sizeof(p->serial));
 }
 
 static s64 disk_bind(struct service *s, struct disk *d, const struct block_params *p,
@@ -664,6 +681,17 @@ int gate_block_complete(u64 disk, u32 queue, u32 tag, s32 status)
 	}
 	gate_object_put(o);
 	return r ? 0 : -EINVAL;
+}
+
+int gate_block_serial(u64 disk, const void *text, u64 len)
+{
+	struct gate_object *o = handle_get(disk, HANDLE_BLOCK);
+
+	if (!o)
+		return -EBADF;
+	serial_set(object_of(o)->disk, text, len);
+	gate_object_put(o);
+	return 0;
 }
 
 // ---- data for services that move it by the CPU ----

@@ -83,18 +83,24 @@ static ssize_t write_new_page(struct cache *c, struct io *io, u64 index)
 
 	if (!p)
 		return -ENOMEM;
-	if (io_copy_from(io, page_ptr(p), PAGE_SIZE) == PAGE_SIZE &&
-	    !vm_object_insert(&c->object, index, p)) {
-		int err = cache_page_dirty(c, index, p);
+	if (io_copy_from(io, page_ptr(p), PAGE_SIZE) == PAGE_SIZE) {
+		page_get(p); // the other is the tree's
+		int err = vm_object_insert(&c->object, index, p);
 
-		return err ?: (ssize_t)PAGE_SIZE;
+		if (!err) {
+			err = cache_page_dirty(c, index, p);
+			page_put(p);
+			return err ?: (ssize_t)PAGE_SIZE;
+		}
+		page_put(p);
 	}
 	page_put(p);
 	*io = before;
 	return 0;
 }
 
-static ssize_t write_page(struct cache *c, struct io *io, u64 index, u32 off, size_t want)
+// -EAGAIN: nothing came of it, once more.
+static ssize_t write_page_once(struct cache *c, struct io *io, u64 index, u32 off, size_t want)
 {
 	struct page *p = vm_object_lookup(&c->object, index);
 	int err = 0;
@@ -115,6 +121,16 @@ static ssize_t write_page(struct cache *c, struct io *io, u64 index, u32 off, si
 		err = cache_page_dirty(c, index, p);
 	page_put(p);
 	return err ?: moved ? (ssize_t)moved : -EFAULT;
+}
+
+static ssize_t write_page(struct cache *c, struct io *io, u64 index, u32 off, size_t want)
+{
+	struct io before = *io;
+	ssize_t n;
+
+	while ((n = write_page_once(c, io, index, off, want)) == -EAGAIN)
+		*io = before;
+	return n;
 }
 
 static ssize_t cached_write(struct file *f, struct io *io)

@@ -31,16 +31,21 @@ u64 block_cache_writeback_pages(void)
 
 int cache_page_dirty(struct cache *c, u64 index, struct page *p)
 {
+	smp_mb(); // what was written is in the page before the flag is looked at: batch_collect
 	if (load_once(&p->flags) & PAGE_DIRTY)
 		return 0;
 	spin_lock(&c->lock);
 	int err = radix_insert(&c->dirty, index, p);
 
+	if (!err && !vm_object_page_dirty(&c->object, p)) {
+		radix_erase(&c->dirty, index);
+		err = -EAGAIN;
+	}
 	if (!err) {
 		page_get(p);
-		__atomic_fetch_or(&p->flags, PAGE_DIRTY, __ATOMIC_RELAXED);
 		if (!c->ndirty++)
 			c->dirty_since_ns = clock_monotonic_ns();
+		atomic_inc(&c->unwritten);
 		atomic_inc(&dirty_pages);
 	}
 	spin_unlock(&c->lock);
@@ -76,6 +81,7 @@ static void batch_done(struct block_request *r)
 	for (u32 i = 0; i < b->n; i++)
 		page_put(b->pages[i]);
 	atomic_sub(&writeback_pages, b->n);
+	atomic_sub(&pass->cache->unwritten, b->n);
 	spin_lock(&pass->lock);
 	if (r->status)
 		pass->error = r->status;
@@ -281,6 +287,7 @@ static void writeback_init(void)
 {
 	struct thread *t = kthread_create(flusher, nullptr, "flusher");
 
+	page_set_reclaimer(block_cache_shrink);
 	if (t)
 		thread_start(t);
 	else

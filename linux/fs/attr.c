@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // attr.c owns the calls that change attributes and space: chmod, chown, utimes, truncate,
 // fallocate, sync. Privileged.
+#include "linux/block.h"
 #include "linux/fs/fs_priv.h"
 
 static int change_at(int dirfd, const char __user *name, u32 lookup, struct attr_change *a)
@@ -354,6 +355,7 @@ static bool sync_mount(void *ctx, struct mount *m)
 SYSCALL(sync)
 {
 	mount_for_each(sync_mount, nullptr);
+	(void)block_sync_all(true);
 	return 0;
 }
 

@@ -42,6 +42,7 @@ SYSCALL(sysinfo, struct sysinfo __user *out)
 	info.totalram = m.total * PAGE_SIZE;
 	info.freeram = m.free * PAGE_SIZE;
 	info.sharedram = m.cached * PAGE_SIZE;
+	info.bufferram = m.buffers * PAGE_SIZE;
 	info.procs = (u16)min(task_count(), 65535u);
 	info.mem_unit = 1;
 	return copy_to_user(out, &info, sizeof(info));

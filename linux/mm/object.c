@@ -197,30 +197,37 @@ int vm_object_insert(struct vm_object *o, u64 index, struct page *p)
 
 // ---- taking out ----
 
-// Takes up to 512 pages of [*index, last] out of the tree, chained by data in front of *chain;
-// false when none is left. A reference of each goes with the chain.
-static bool take_some(struct vm_object *o, u64 *index, u64 last, struct page **chain)
+enum drop_what { DROP_ALL, DROP_CLEAN };
+
+// Looks at up to 512 pages of [*index, last] and takes them out of the tree, chained by data in
+// front of *chain; false when none is left. A reference of each goes with the chain.
+static bool take_some(struct vm_object *o, u64 *index, u64 last, enum drop_what what,
+		      struct page **chain)
 {
-	void *entry;
-	u32 n = 0;
+	struct page *p;
+	u32 n = 0, looked = 0;
 
 	spin_lock(&o->lock);
-	while (n < 512 && *index <= last && (entry = radix_next(&o->pages, index)) &&
+	while (looked < 512 && *index <= last && (p = radix_next(&o->pages, index)) &&
 	       *index <= last) {
-		struct page *p = radix_erase(&o->pages, *index);
+		u64 at = (*index)++;
 
-		store_once(&p->object, nullptr);
-		p->data = (u64)(uintptr_t)*chain;
-		*chain = p;
-		n++;
-		if (!++*index)
+		looked++;
+		if (what == DROP_ALL || !(load_once(&p->flags) & PAGE_DIRTY)) {
+			radix_erase(&o->pages, at);
+			store_once(&p->object, nullptr); // who finds it from here on gives it back
+			p->data = (u64)(uintptr_t)*chain;
+			*chain = p;
+			n++;
+		}
+		if (!*index)
 			break;
 	}
 	o->npages -= n;
 	spin_unlock(&o->lock);
 	if (o->charge && n)
 		atomic_sub(o->charge, n);
-	return n == 512 && *index;
+	return looked == 512 && *index;
 }
 
 static void put_chain(struct page *chain)
@@ -264,12 +271,12 @@ static void unmap_everywhere(struct vm_object *o, u64 first, u64 last, enum zap_
 	spin_unlock(&o->areas_lock);
 }
 
-static void drop(struct vm_object *o, u64 first, u64 last, enum zap_what what)
+static void drop(struct vm_object *o, u64 first, u64 last, enum drop_what pages, enum zap_what what)
 {
 	struct page *chain = nullptr;
 	u64 index = first;
 
-	while (take_some(o, &index, last, &chain))
+	while (take_some(o, &index, last, pages, &chain))
 		;
 	unmap_everywhere(o, first, last, what);
 	put_chain(chain);
@@ -304,7 +311,29 @@ u64 vm_object_shrink(struct vm_object *o, u64 *index, u64 n, bool (*may)(struct 
 void vm_object_drop(struct vm_object *o, u64 first, u64 last)
 {
 	if (first <= last)
-		drop(o, first, last, ZAP_OBJECT_ONLY);
+		drop(o, first, last, DROP_ALL, ZAP_OBJECT_ONLY);
+}
+
+void vm_object_drop_clean(struct vm_object *o, u64 first, u64 last)
+{
+	if (first <= last)
+		drop(o, first, last, DROP_CLEAN, ZAP_OBJECT_ONLY);
+}
+
+bool vm_object_page_dirty(struct vm_object *o, struct page *p)
+{
+	spin_lock(&o->lock);
+	bool in = p->object == o;
+
+	if (in)
+		__atomic_fetch_or(&p->flags, PAGE_DIRTY, __ATOMIC_RELAXED);
+	spin_unlock(&o->lock);
+	return in;
+}
+
+void vm_object_unmap(struct vm_object *o, u64 first, u64 last)
+{
+	unmap_everywhere(o, first, last, ZAP_OBJECT_ONLY);
 }
 
 void vm_object_set_size(struct vm_object *o, u64 size_bytes)
@@ -317,7 +346,7 @@ void vm_object_set_size(struct vm_object *o, u64 size_bytes)
 	u64 first = (size_bytes >> PAGE_SHIFT) + !is_aligned(size_bytes, PAGE_SIZE);
 
 	smp_mb(); // faults see the new size, or have their page in the tree before we look
-	drop(o, first, ~0ull, ZAP_ALL);
+	drop(o, first, ~0ull, DROP_ALL, ZAP_ALL);
 	if (!is_aligned(size_bytes, PAGE_SIZE)) {
 		struct page *p = vm_object_lookup(o, size_bytes >> PAGE_SHIFT);
 		u64 keep = size_bytes & (PAGE_SIZE - 1);
@@ -338,7 +367,7 @@ void vm_object_put(struct vm_object *o)
 		return;
 	assert(list_empty(&o->areas));
 	if (!radix_empty(&o->pages)) {
-		while (take_some(o, &index, ~0ull, &chain))
+		while (take_some(o, &index, ~0ull, DROP_ALL, &chain))
 			;
 		put_chain(chain);
 	}

@@ -4,11 +4,13 @@
 // Reading gives a line for each service behind a line of headings. Writing takes one command a
 // line:
 //	kill NAME, stop NAME, start NAME, privileged NAME, lowered NAME, isolated NAME
+//	poke NAME TARGET	makes the service write where it must not (service.h): EIO is good
 #include "base/string.h"
 #include "core/gate.h"
 #include "core/log.h"
 #include "linux/cred.h"
 #include "linux/proc/proc.h"
+#include "linux/service.h"
 
 int proc_show_services(struct text *t, struct node *n)
 {
@@ -27,8 +29,23 @@ int proc_show_services(struct text *t, struct node *n)
 	return 0;
 }
 
-static int command_run(const char *verb, const char *name)
+// NAME TARGET
+static int poke(char *name)
 {
+	char *target = strchr(name, ' ');
+
+	if (!target)
+		return -EINVAL;
+	*target++ = 0;
+	s64 address = test_target_address(target);
+
+	return GATE_IS_ERROR(address) ? (int)address : service_poke(name, (u64)address);
+}
+
+static int command_run(const char *verb, char *name)
+{
+	if (!strcmp(verb, "poke"))
+		return poke(name);
 	if (!strcmp(verb, "kill"))
 		return service_kill(name);
 	if (!strcmp(verb, "stop"))

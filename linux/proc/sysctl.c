@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/page.h"
 #include "core/random.h"
+#include "linux/block.h"
 #include "linux/cred.h"
 #include "linux/misc/uname.h"
 #include "linux/proc/proc.h"
@@ -237,7 +238,21 @@ static const struct entry kernel_entries[] = {
 	{},
 };
 
+// 1: clean pages of the page cache; 2: dentries and inodes, which go by themselves; 3: both.
+static ssize_t store_drop_caches(struct node *n, char *data, size_t len)
+{
+	u64 what;
+	(void)n;
+	int err = store_parse_u64(data, &what);
+	if (!err && (what < 1 || what > 4))
+		err = -EINVAL;
+	if (!err && what & 1)
+		block_cache_drop();
+	return err ?: (ssize_t)len;
+}
+
 static const struct entry vm_entries[] = {
+	{"drop_caches", S_IFREG | 0200, .store = store_drop_caches},
 	{"max_map_count", S_IFREG | 0444, .show = show_max_map_count},
 	{"overcommit_memory", S_IFREG | 0444,
 	 .show = show_0}, // a mapping is refused only when memory could never hold it

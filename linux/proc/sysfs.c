@@ -126,10 +126,11 @@ static int show_node_meminfo(struct text *t, struct node *n)
 		const char *name;
 		u64 pages;
 	} rows[] = {
-		{"MemTotal:", m.total},	   {"MemFree:", m.free},   {"MemUsed:", m.total - m.free},
-		{"FilePages:", m.cached},  {"AnonPages:", m.anon}, {"Shmem:", m.cached},
-		{"PageTables:", m.tables}, {"Slab:", m.slab},	   {"SReclaimable:", 0},
-		{"SUnreclaim:", m.slab},
+		{"MemTotal:", m.total},		{"MemFree:", m.free},
+		{"MemUsed:", m.total - m.free}, {"FilePages:", m.cached + m.buffers},
+		{"AnonPages:", m.anon},		{"Shmem:", m.cached},
+		{"PageTables:", m.tables},	{"Slab:", m.slab},
+		{"SReclaimable:", 0},		{"SUnreclaim:", m.slab},
 	};
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
 		text_printf(t, "Node 0 %-15s%8llu kB\n", rows[i].name, rows[i].pages * page_kib);

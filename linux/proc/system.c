@@ -126,16 +126,15 @@ int proc_show_meminfo(struct text *t, struct node *n)
 	meminfo_line(t, "MemTotal:", m.total);
 	meminfo_line(t, "MemFree:", m.free);
 	meminfo_line(t, "MemAvailable:", m.available);
-	meminfo_line(t, "Buffers:", 0);
+	meminfo_line(t, "Buffers:", m.buffers);
 	meminfo_line(t, "Cached:", m.cached);
 	meminfo_line(t, "SwapCached:", 0);
-	meminfo_line(t, "Active:", m.anon + m.cached); // nothing is aged: all is in use, and none
-						       // of it has a store to go to
-	meminfo_line(t, "Inactive:", 0);
+	meminfo_line(t, "Active:", m.anon + m.cached); // nothing is aged: what cannot be dropped
+	meminfo_line(t, "Inactive:", m.buffers);       // is in use
 	meminfo_line(t, "SwapTotal:", 0);
 	meminfo_line(t, "SwapFree:", 0);
-	meminfo_line(t, "Dirty:", 0);
-	meminfo_line(t, "Writeback:", 0);
+	meminfo_line(t, "Dirty:", m.dirty);
+	meminfo_line(t, "Writeback:", m.writeback);
 	meminfo_line(t, "AnonPages:", m.anon);
 	meminfo_line(t, "Shmem:", m.cached);
 	meminfo_line(t, "KReclaimable:", 0);
@@ -153,8 +152,8 @@ int proc_show_vmstat(struct text *t, struct node *n)
 	(void)n;
 	memory_sums_read(&m);
 	text_printf(t, "nr_free_pages %llu\n", m.free);
-	text_printf(t, "nr_anon_pages %llu\nnr_file_pages %llu\nnr_dirty 0\nnr_writeback 0\n",
-		    m.anon, m.cached);
+	text_printf(t, "nr_anon_pages %llu\nnr_file_pages %llu\nnr_dirty %llu\nnr_writeback %llu\n",
+		    m.anon, m.cached + m.buffers, m.dirty, m.writeback);
 	text_printf(
 		t,
 		"nr_slab_reclaimable 0\nnr_slab_unreclaimable %llu\nnr_page_table_pages %llu\nnr_shmem %llu\n",

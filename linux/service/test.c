@@ -310,30 +310,52 @@ static s64 program_byte(u64 addr)
 	return at;
 }
 
+// What does not depend on who asks; -EINVAL for the rest.
+static s64 core_target(u32 target)
+{
+	switch (target) {
+	case TEST_CORE_DATA:
+		return (s64)&test_sentinel;
+	case TEST_CORE_TEXT:
+		return (s64)nothing;
+	case TEST_PAGE_TABLE:
+		return current()->space ? (s64)phys_ptr(current()->space->root[VIEW_PROGRAM])
+					: -ENOENT;
+	case TEST_PERCPU:
+		return (s64)this_cpu_ptr(test_percpu_sentinel);
+	case TEST_KERNEL_STACK:
+		return (s64)(sentinel_thread->kstack_top - 1024);
+	case TEST_STUBS:
+		return (s64)gate_stubs_address();
+	default:
+		return -EINVAL;
+	}
+}
+
+s64 test_target_address(const char *name)
+{
+	static const char *const names[TEST_TARGETS] = {
+		[TEST_CORE_DATA] = "core-data",	  [TEST_CORE_TEXT] = "core-code",
+		[TEST_PAGE_TABLE] = "page-table", [TEST_PERCPU] = "cpu-data",
+		[TEST_KERNEL_STACK] = "stack",	  [TEST_STUBS] = "stubs",
+	};
+
+	if (!strcmp(name, "null"))
+		return 0;
+	for (u32 i = 0; i < TEST_TARGETS; i++)
+		if (names[i] && !strcmp(name, names[i]))
+			return core_target(i);
+	return -EINVAL;
+}
+
 s64 gate_test_target(u64 test, u32 target, u64 hint)
 {
 	struct gate_object *o = handle_get(test, HANDLE_TEST);
-	s64 r = -EINVAL;
+	s64 r;
 
 	if (!o)
 		return -EBADF;
 	switch (target) {
-	case TEST_CORE_DATA:
-		r = (s64)&test_sentinel;
-		break;
-	case TEST_CORE_TEXT:
-		r = (s64)nothing;
-		break;
-	case TEST_PAGE_TABLE:
-		r = current()->space ? (s64)phys_ptr(current()->space->root[VIEW_PROGRAM])
-				     : -ENOENT;
-		break;
-	case TEST_PERCPU:
-		r = (s64)this_cpu_ptr(test_percpu_sentinel);
-		break;
-	case TEST_KERNEL_STACK:
-		r = (s64)(sentinel_thread->kstack_top - 1024);
-		break;
 	case TEST_PROGRAM:
 		r = program_byte(hint);
 		break;
@@ -346,9 +368,8 @@ s64 gate_test_target(u64 test, u32 target, u64 hint)
 		gate_grant_end(&object_of(o)->grant);
 		mutex_unlock(&object_of(o)->lock);
 		break;
-	case TEST_STUBS:
-		r = (s64)gate_stubs_address();
-		break;
+	default:
+		r = core_target(target);
 	}
 	gate_object_put(o);
 	return r;

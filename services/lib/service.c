@@ -26,6 +26,13 @@ int service_interrupt_nothing(u64 cookie, u64 irq)
 	return 0;
 }
 
+int service_poke(u64 cookie, u64 address)
+{
+	(void)cookie;
+	*(volatile u64 *)address = POKE_VALUE;
+	return 0;
+}
+
 void service_log(u32 level, const char *fmt, ...)
 {
 	char text[256];

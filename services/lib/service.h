@@ -13,10 +13,12 @@ extern u64 service_self; // HANDLE_SERVICE; set before start() runs
 
 // Presents the service. Once in each, in the file that has its ops:
 //	SERVICE(ram_disk, "a disk in memory", .provides = GATE_BLOCK, .ops.start = start);
-// start, probe and interrupt may be left out.
+// start, probe and interrupt may be left out. poke is service.c's: every service can be made to do
+// the wrong thing.
 int service_start_nothing(u64 cookie);
 int service_probe_nothing(u64 cookie, u64 device);
 int service_interrupt_nothing(u64 cookie, u64 irq);
+int service_poke(u64 cookie, u64 address);
 extern const u64 __start_elevate_sites[] __weak __attribute__((visibility("hidden")));
 extern const u64 __stop_elevate_sites[] __weak __attribute__((visibility("hidden")));
 #define SERVICE(name_, description_, ...)                                             \
@@ -28,7 +30,7 @@ extern const u64 __stop_elevate_sites[] __weak __attribute__((visibility("hidden
 				.name = #name_,                                       \
 				.description = description_,                          \
 				.ops = {service_start_nothing, service_probe_nothing, \
-					service_interrupt_nothing},                   \
+					service_interrupt_nothing, service_poke},     \
 				.elevate_sites = __start_elevate_sites,               \
 				.elevate_sites_end = __stop_elevate_sites,            \
 				__VA_ARGS__};                                         \

@@ -53,20 +53,28 @@ static void write64(volatile u8 *base, u32 at, u64 v)
 	write32(base, at + 4, (u32)(v >> 32));
 }
 
-static u32 config_read(struct virtio *v, u32 at, u32 size)
-{
-	s64 r = gate_device_config(v->device, at, size);
+// A PCI function's configuration space, read once.
+struct pci_config {
+	u32 words[256 / 4];
+};
 
-	return r < 0 ? ~0u : (u32)r;
+static u8 config8(const struct pci_config *c, u32 at)
+{
+	return at < sizeof(c->words) ? (u8)(c->words[at / 4] >> at % 4 * 8) : 0;
+}
+
+static u32 config32(const struct pci_config *c, u32 at)
+{
+	return at < sizeof(c->words) ? c->words[at / 4] : 0;
 }
 
 // The structure that a capability at `at` describes, mapped; nullptr: it is not where it could be.
-static u8 *structure(struct virtio *v, const struct device_info *info, u32 at, u32 min_len,
-		     u32 *len)
+static u8 *structure(struct virtio *v, const struct pci_config *c, const struct device_info *info,
+		     u32 at, u32 min_len, u32 *len)
 {
-	u32 bar = config_read(v, at + CAP_BAR, 1), offset = config_read(v, at + CAP_OFFSET, 4);
+	u32 bar = config8(c, at + CAP_BAR), offset = config32(c, at + CAP_OFFSET);
 
-	*len = config_read(v, at + CAP_LEN, 4);
+	*len = config32(c, at + CAP_LEN);
 	if (bar >= 6 || info->resource[bar].kind != RESOURCE_MEMORY || *len < min_len ||
 	    offset > info->resource[bar].len || *len > info->resource[bar].len - offset ||
 	    offset & 3)
@@ -83,34 +91,40 @@ static u8 *structure(struct virtio *v, const struct device_info *info, u32 at, u
 
 static int structures_find(struct virtio *v, const struct device_info *info)
 {
-	u32 at = config_read(v, PCI_STATUS, 2) & 0x10 ? config_read(v, PCI_CAPABILITIES, 1) & 0xfc
-						      : 0,
-	    len;
+	struct pci_config c;
+	u32 len;
+	s64 r = gate_device_config(v->device, 0, &c, sizeof(c));
 
-	for (u32 i = 0; at >= 0x40 && at < 256 && i < 48; i++) {
-		if (config_read(v, at, 1) == PCI_CAP_VENDOR) {
-			u32 type = config_read(v, at + CAP_TYPE, 1);
+	if (r < 0)
+		return (int)r;
+	u32 at = config8(&c, PCI_STATUS) & 0x10 ? config8(&c, PCI_CAPABILITIES) & 0xfcu : 0;
 
-			if (type == CAP_COMMON && !v->common) {
-				v->common = structure(v, info, at, COMMON_LEN, &len);
-			} else if (type == CAP_NOTIFY && !v->notify_base) {
-				v->notify_base = structure(v, info, at, 2, &len);
-				v->notify_multiplier = config_read(v, at + CAP_MULTIPLIER, 4);
-			} else if (type == CAP_DEVICE && !v->config) {
-				v->config = structure(v, info, at, 1, &v->config_len);
-			}
+	for (u32 i = 0; at >= 0x40 && i < 48; i++) {
+		u8 type = config8(&c, at + CAP_TYPE);
+
+		if (config8(&c, at) != PCI_CAP_VENDOR) {
+			// not virtio's
+		} else if (type == CAP_COMMON && !v->common) {
+			v->common = structure(v, &c, info, at, COMMON_LEN, &len);
+		} else if (type == CAP_NOTIFY && !v->notify_base) {
+			v->notify_base = structure(v, &c, info, at, 2, &len);
+			v->notify_multiplier = config32(&c, at + CAP_MULTIPLIER);
+		} else if (type == CAP_DEVICE && !v->config) {
+			v->config = structure(v, &c, info, at, 1, &v->config_len);
 		}
-		at = config_read(v, at + 1, 1) & 0xfc;
+		at = config8(&c, at + 1) & 0xfcu;
 	}
 	return v->common && v->notify_base ? 0 : -ENODEV;
 }
 
 static int reset(struct virtio *v)
 {
-	s64 start = gate_clock_ns();
+	s64 start = 0;
 
 	v->common[COMMON_STATUS] = 0;
 	while (v->common[COMMON_STATUS]) {
+		if (!start)
+			start = gate_clock_ns();
 		if (gate_clock_ns() - start > (s64)RESET_NS)
 			return -EIO;
 		(void)gate_sleep_ns(100'000);
@@ -133,7 +147,7 @@ static int negotiate(struct virtio *v, u64 wanted)
 	write32(v->common, COMMON_GUEST, (u32)v->features);
 	write32(v->common, COMMON_GUEST_SELECT, 1);
 	write32(v->common, COMMON_GUEST, (u32)(v->features >> 32));
-	v->common[COMMON_STATUS] |= VIRTIO_FEATURES_OK;
+	v->common[COMMON_STATUS] = VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK;
 	return v->common[COMMON_STATUS] & VIRTIO_FEATURES_OK ? 0 : -EIO;
 }
 
@@ -154,10 +168,10 @@ int virtio_begin(struct virtio *v, u64 device, u64 wanted)
 		return err;
 	(void)gate_device_quiet(device);
 	v->common[COMMON_STATUS] = VIRTIO_ACKNOWLEDGE;
-	v->common[COMMON_STATUS] |= VIRTIO_DRIVER;
+	v->common[COMMON_STATUS] = VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER;
 	err = negotiate(v, wanted);
 	if (err)
-		v->common[COMMON_STATUS] |= VIRTIO_FAILED;
+		v->common[COMMON_STATUS] = VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FAILED;
 	return err;
 }
 

@@ -4,7 +4,9 @@
 // Each of core's queues is one virtqueue with an MSI-X entry of its own. A request's tag is its
 // descriptor's number: that descriptor always points to the tag's own indirect table, in which
 // stand a header, the data's segments, and a byte for the status. So a submission fills in the
-// table and one entry of the available ring, and nothing has to be searched for.
+// table and one entry of the available ring, and nothing has to be searched for. Core gets half of
+// the descriptors; the one behind them is for a request of our own, which asks for the disk's
+// serial number.
 //
 // What belongs to a queue is touched by one thread at a time (abi/gate/block.h), so there are no
 // locks.
@@ -28,7 +30,7 @@ enum {
 	CONFIG_MAX_DISCARD = 36,
 	CONFIG_MAX_WRITE_ZEROES = 48,
 };
-constexpr u32 DEPTH = 128, ID_BYTES = 20, DISKS_MAX = 16;
+constexpr u32 DEPTH_MAX = 128, ID_BYTES = 20, DISKS_MAX = 16;
 
 // The part of a tag that the device reads and writes, but for its data.
 struct request {
@@ -41,14 +43,15 @@ struct request {
 		u32 nsectors, flags;
 	} range;
 	u8 status;
-	u8 unused[31];
+	u8 id[ID_BYTES];
+	u8 unused[11];
 	struct virtq_desc table[BLOCK_SEGMENTS + 2];
 };
 static_assert(sizeof(struct request) == 576);
 
 struct queue {
 	struct virtq vq;
-	struct request *requests; // [depth]
+	struct request *requests; // [depth + 1]
 	u64 requests_bus;
 	const struct block_slot *slots;
 	const u16 *order;
@@ -138,6 +141,23 @@ static int status_errno(u8 status)
 	return status == S_OK ? 0 : status == S_UNSUPPORTED ? -EOPNOTSUPP : -EIO;
 }
 
+// Asks for the serial number; the answer comes to poll.
+static void id_request(struct disk *d)
+{
+	struct queue *q = &d->queues[0];
+	struct request *r = &q->requests[d->depth];
+	u64 bus = request_bus(q, d->depth);
+
+	r->header.type = T_GET_ID;
+	r->table[1] =
+		desc(bus + offsetof(struct request, id), ID_BYTES, VIRTQ_NEXT | VIRTQ_WRITE, 2);
+	r->table[2] = desc(bus + offsetof(struct request, status), 1, VIRTQ_WRITE, 0);
+	r->status = S_PENDING;
+	start(q, d->depth, 3);
+	if (virtq_publish(&q->vq))
+		virtq_kick(&q->vq);
+}
+
 static int poll(u64 cookie, u32 queue)
 {
 	struct disk *d = disks[cookie];
@@ -145,13 +165,14 @@ static int poll(u64 cookie, u32 queue)
 	struct virtq_used_elem e;
 
 	while (virtq_next_used(&q->vq, &e)) {
-		if (e.id >= d->depth) {
+		if (e.id < d->depth)
+			(void)gate_block_complete(d->handle, queue, e.id,
+						  status_errno(q->requests[e.id].status));
+		else if (e.id > d->depth || queue)
 			service_log(SERVICE_ERR,
 				    "the device completed request %u, which does not exist", e.id);
-			continue;
-		}
-		(void)gate_block_complete(d->handle, queue, e.id,
-					  status_errno(q->requests[e.id].status));
+		else if (q->requests[e.id].status == S_OK)
+			(void)gate_block_serial(d->handle, q->requests[e.id].id, ID_BYTES);
 	}
 	return 0;
 }
@@ -161,18 +182,22 @@ static int poll(u64 cookie, u32 queue)
 static int queue_begin(struct disk *d, u32 i)
 {
 	struct queue *q = &d->queues[i];
-	int err = virtio_queue(&d->virtio, i, DEPTH, i + 1, &q->vq);
+	int err = virtio_queue(&d->virtio, i, 2 * DEPTH_MAX, i + 1, &q->vq);
 
 	if (err)
 		return err;
-	s64 memory =
-		gate_memory_alloc(service_self, q->vq.size * sizeof(struct request), MEMORY_DMA);
+	if (!i)
+		d->depth = q->vq.size / 2;
+	if (!d->depth || q->vq.size != 2 * d->depth)
+		return -ENODEV;
+	s64 memory = gate_memory_alloc(service_self, (d->depth + 1) * sizeof(struct request),
+				       MEMORY_DMA);
 
 	if (GATE_IS_ERROR(memory))
 		return (int)memory;
 	q->requests = (struct request *)memory;
 	q->requests_bus = (u64)gate_memory_bus(service_self, (u64)memory);
-	for (u32 tag = 0; tag < q->vq.size; tag++) {
+	for (u32 tag = 0; tag <= d->depth; tag++) {
 		struct request *r = &q->requests[tag];
 
 		r->table[0] = desc(request_bus(q, tag), sizeof(r->header), VIRTQ_NEXT, 1);
@@ -180,37 +205,6 @@ static int queue_begin(struct disk *d, u32 i)
 		q->vq.desc[tag].flags = VIRTQ_INDIRECT;
 	}
 	return 0;
-}
-
-// The disk's serial number, by a request of our own before core has any: 0, or it stays empty.
-static void id_read(struct disk *d, char id[ID_BYTES + 1])
-{
-	struct queue *q = &d->queues[0];
-	s64 page = gate_memory_alloc(service_self, ID_BYTES, MEMORY_DMA),
-	    start_ns = gate_clock_ns();
-	struct virtq_used_elem e;
-
-	if (GATE_IS_ERROR(page))
-		return;
-	q->requests[0].header.type = T_GET_ID;
-	q->requests[0].table[1] = desc((u64)gate_memory_bus(service_self, (u64)page), ID_BYTES,
-				       VIRTQ_NEXT | VIRTQ_WRITE, 2);
-	q->requests[0].status = S_PENDING;
-	q->requests[0].table[2] =
-		desc(q->requests_bus + offsetof(struct request, status), 1, VIRTQ_WRITE, 0);
-	start(q, 0, 3);
-	(void)virtq_publish(&q->vq);
-	virtq_kick(&q->vq);
-	while (!virtq_next_used(&q->vq, &e)) {
-		if (gate_clock_ns() - start_ns > 2'000'000'000) {
-			service_log(SERVICE_WARN, "the device does not tell its serial number");
-			return; // it may still write there: the page stays
-		}
-		service_relax();
-	}
-	if (q->requests[0].status == S_OK)
-		memcpy(id, (const void *)page, ID_BYTES);
-	(void)gate_memory_free(service_self, (u64)page);
 }
 
 static void params_read(struct disk *d, struct block_params *p)
@@ -258,12 +252,9 @@ static int irqs_attach(struct disk *d)
 static int disk_register(struct disk *d, u32 number)
 {
 	static const struct block_ops ops = {.submit = submit, .poll = poll};
-	char id[ID_BYTES + 1] = "";
 	struct block_params p;
 
 	params_read(d, &p);
-	id_read(d, id);
-	memcpy(p.serial, id, sizeof(id));
 	p.cookie = number;
 	s64 handle = gate_block_register(service_self, d->virtio.device, &p, &ops);
 
@@ -280,6 +271,8 @@ static int disk_register(struct disk *d, u32 number)
 	}
 	int err = irqs_attach(d);
 
+	if (!err)
+		id_request(d); // before others' requests: the queue is ours until it is ready
 	return err ?: gate_block_ready(d->handle);
 }
 
@@ -313,7 +306,6 @@ static int probe(u64 self, u64 device)
 		err = queue_begin(d, i);
 	if (err)
 		return err;
-	d->depth = d->queues[0].vq.size;
 	virtio_ready(&d->virtio);
 	disks[ndisks] = d;
 	err = disk_register(d, ndisks);

@@ -54,7 +54,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all FORCE help clean format check deps run test
+.PHONY: all FORCE help clean format check deps run demo test
 all: $(KERNEL) $(BUILD)/compile_commands.json
 
 ifeq ($(wildcard mk/arch-$(ARCH).mk),)
@@ -72,6 +72,7 @@ include mk/test.mk
 help:
 	@echo 'make            build the kernel, $(KERNEL)'
 	@echo 'make run        install what is missing, build, and boot to a shell'
+	@echo 'make demo       the same, and show what becomes of a disk driver that goes astray'
 	@echo 'make test       install what is missing, then check, unit and system tests'
 	@echo 'make check      include directions, formatting, headers that compile alone'
 	@echo 'make unit       tests of base/ on the host under ASan and UBSan, tests of the tools'
@@ -88,6 +89,10 @@ deps:
 run: deps
 	@$(MAKE) all initrd
 	@./vm --arch $(ARCH)
+
+demo: deps
+	@$(MAKE) all initrd
+	@$(PYTHON) tools/demo.py --arch $(ARCH)
 
 format:
 	@git ls-files -z -co --exclude-standard '*.c' '*.h' | xargs -0r $(CLANG_FORMAT) -i

@@ -16,3 +16,5 @@ struct test_request {
 #define TEST_DIRECT  0xc0204803u
 /* As TEST_REPEAT, loading the program's view after each call. */
 #define TEST_REENTER 0xc0204804u
+/* As TEST_REPEAT, calling nothing: the loop itself, to subtract. */
+#define TEST_LOOP    0xc0204805u

@@ -70,6 +70,10 @@ static s64 repeat(struct test_device *d, u32 cmd, u64 times)
 
 	__asm__("" : "+r"(zero)); // a number that the compiler does not know
 	switch (cmd) {
+	case TEST_LOOP:
+		for (u64 i = 0; i < times && !r; i++)
+			__asm__ volatile("" : "+r"(r));
+		break;
 	case TEST_DIRECT:
 		for (u64 i = 0; i < times && !r; i++)
 			r = nothing(zero, (u32)zero, zero, zero);
@@ -95,7 +99,7 @@ static long test_ioctl(struct file *f, u32 cmd, u64 arg)
 	struct test_device *d = f->private_data;
 	struct test_request r;
 
-	if (cmd < TEST_RUN || cmd > TEST_REENTER)
+	if (cmd < TEST_RUN || cmd > TEST_LOOP)
 		return -ENOTTY;
 	if (copy_from_user(&r, user_ptr(const void, arg), sizeof(r)))
 		return -EFAULT;

@@ -8,6 +8,7 @@ enum {
 	NULL_CALLS,   // a times gate_test_null: what the gate up costs
 	NULL_ELEVATE, // a times elevate and lower
 	NULL_LOOP,    // a times nothing, to subtract
+	NULL_SLEEP,   // sleeps for a nanoseconds
 };
 
 static __noinline s64 work(u32 number, u64 a)
@@ -25,6 +26,8 @@ static __noinline s64 work(u32 number, u64 a)
 		for (u64 i = 0; i < a; i++)
 			__asm__ volatile("");
 		return 0;
+	case NULL_SLEEP:
+		return gate_sleep_ns(a);
 	default:
 		return -EINVAL;
 	}

@@ -54,7 +54,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all FORCE help clean format check deps run demo test
+.PHONY: all FORCE help clean format check deps run demo audit test
 all: $(KERNEL) $(BUILD)/compile_commands.json
 
 ifeq ($(wildcard mk/arch-$(ARCH).mk),)
@@ -74,6 +74,7 @@ help:
 	@echo 'make run        install what is missing, build, and boot to a shell'
 	@echo 'make demo       the same, and show what becomes of a disk driver that goes astray'
 	@echo 'make test       install what is missing, then check, unit and system tests'
+	@echo 'make audit      how much code runs with which privilege, and where services elevate'
 	@echo 'make check      include directions, formatting, headers that compile alone'
 	@echo 'make unit       tests of base/ on the host under ASan and UBSan, tests of the tools'
 	@echo 'make initrd     the default userland, $(INITRD)'
@@ -93,6 +94,10 @@ run: deps
 demo: deps
 	@$(MAKE) all initrd
 	@$(PYTHON) tools/demo.py --arch $(ARCH)
+
+audit:
+	@$(MAKE) RELEASE=1 KERNEL=$(BUILD)/halyard-release all
+	@$(PYTHON) tools/audit.py --arch $(ARCH)
 
 format:
 	@git ls-files -z -co --exclude-standard '*.c' '*.h' | xargs -0r $(CLANG_FORMAT) -i

@@ -15,6 +15,7 @@ check: $(GATE_GEN)
 	$(Q)$(PYTHON) tools/check.py --arch $(ARCH)
 	$(Q)$(PYTHON) tools/lock_ranks.py --check
 	$(Q)$(PYTHON) tools/gate.py --check
+	$(Q)$(PYTHON) tools/audit.py --arch $(ARCH) --check
 
 docs/locks.md: core/lock_classes.def tools/lock_ranks.py
 	$(Q)$(PYTHON) tools/lock_ranks.py

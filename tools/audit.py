@@ -97,7 +97,7 @@ def elevation_sites(path: str) -> list[str]:
         told = subprocess.run(["llvm-symbolizer-19", "--obj=" + path, "--output-style=JSON", *map(hex, sites)], capture_output=True,
                               text=True, check=True).stdout
         frames = [site["Symbol"][-1] for site in json.loads(told)]
-        return sorted(f"{frame['FunctionName']}, {frame['FileName']}:{frame['Line']}" for frame in frames)
+        return sorted(f"{frame['FunctionName']}, {os.path.relpath(frame['FileName'])}:{frame['Line']}" for frame in frames)
     return []
 
 

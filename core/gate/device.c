@@ -453,7 +453,8 @@ static void irq_fired(void *arg)
 		irq->target->ops->interrupt(irq->target, irq->cookie);
 	} else {
 		(void)atomic_inc_return(&irq->pending);
-		wake_all(&irq->wait);
+		// on this CPU if it has little else to do: to wake another one costs more
+		wait_queue_wake_sync(&irq->wait, ~0u, 0);
 	}
 }
 
@@ -481,6 +482,8 @@ static void irq_thread(void *arg)
 		break;
 	}
 	gate_object_put(&irq->object);
+	atomic_dec(&s->nthreads);
+	wake_all(&s->stack_wait);
 }
 
 static void irq_free(struct work *w)
@@ -610,6 +613,7 @@ s64 gate_irq_attach(u64 device, u32 index, u32 cpu, u64 target, u64 cookie)
 	}
 	if (irq->thread) { // it has a reference of its own
 		gate_object_get(&irq->object);
+		atomic_inc(&o->owner->nthreads);
 		thread_start(irq->thread);
 	}
 out:

@@ -200,21 +200,35 @@ void handle_close_object(struct gate_object *o)
 		finish(o);
 }
 
+// The newest first, as they may depend on older ones; or the newest event. nullptr: none is left.
+static struct gate_object *newest_locked(struct service *s, bool event)
+{
+	for (struct list *l = s->objects.prev; l != &s->objects; l = l->prev) {
+		struct gate_object *o = list_entry(l, struct gate_object, link);
+
+		if (!event || o->kind == HANDLE_EVENT)
+			return o;
+	}
+	return nullptr;
+}
+
 void handle_close_all(struct service *s)
 {
-	for (;;) {
-		struct gate_object *o = nullptr;
-
+	// Events before all else: a thread that sleeps in the service may hold a provider's lock,
+	// which the end of a registration waits for.
+	for (bool event = true;;) {
 		spin_lock(&handle_lock);
-		if (!list_empty(&s->objects)) {
-			// the newest first, as they may depend on older ones
-			o = list_last_entry(&s->objects, struct gate_object, link);
+		struct gate_object *o = newest_locked(s, event);
+
+		if (o)
 			withdraw_locked(o);
-		}
 		spin_unlock(&handle_lock);
-		if (!o)
+		if (o)
+			finish(o);
+		else if (event)
+			event = false;
+		else
 			return;
-		finish(o);
 	}
 }
 

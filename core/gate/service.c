@@ -168,7 +168,7 @@ static void life_end(struct service *s)
 	devices_quiesce(s);
 	handle_close_all(s);
 	gate_port_unbind(&s->base);
-	if (s->isolation == ISOLATION_PRIVILEGED) // its own threads run without a gate
+	if (s->isolation == ISOLATION_PRIVILEGED) // its threads run in it without a gate
 		wait_event(&s->stack_wait, !atomic_load(&s->nthreads));
 	service_window_close(s);
 	if (devices_are_quiet(s))

@@ -121,7 +121,7 @@ struct service {
 	u64 quarantined;
 	const u64 *sites; // places that may elevate; core's copy
 	u32 nsites;
-	atomic_u32 nthreads;	      // of its own
+	atomic_u32 nthreads;	      // of its own, and those of its interrupts
 	struct wait_queue stack_wait; // for a free stack, and for the end of a life
 };
 

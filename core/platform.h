@@ -14,9 +14,11 @@ struct platform_device {
 	u64 registers_len;
 	u32 irq;      // line
 	bool irq_isa; // as irq_line_add takes it
-	// Gives the transmitter what it takes at once; serialised with the log. nullptr: no UART.
-	// Any context; -> bytes taken.
+	// UARTs; nullptr: it is none. Both keep apart from the log. Any context.
+	// Gives the transmitter what it takes at once: how many bytes.
 	size_t (*transmit)(struct platform_device *d, const void *bytes, size_t len);
+	// Programs divisor and line control (divisor 0: neither): as gate_uart_line returns them.
+	s64 (*line)(struct platform_device *d, u32 divisor, u32 control);
 };
 void platform_device_add(struct platform_device *d); // boot CPU, before services start
 struct platform_device *platform_device_next(struct platform_device *after); // nullptr: first

@@ -422,6 +422,20 @@ s64 gate_uart_transmit(u64 device, const void *bytes, u64 len)
 	return r;
 }
 
+s64 gate_uart_line(u64 device, u32 divisor, u32 control)
+{
+	struct gate_object *o;
+	struct device *d = device_get(device, &o);
+	s64 r = -EINVAL;
+
+	if (!d)
+		return -EBADF;
+	if (d->platform && d->platform->line)
+		r = d->platform->line(d->platform, divisor, control);
+	gate_object_put(o);
+	return r;
+}
+
 // ---- interrupts ----
 
 struct irq {

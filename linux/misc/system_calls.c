@@ -13,6 +13,7 @@
 #include "linux/signal.h"
 #include "linux/syscalls.h"
 #include "linux/task.h"
+#include "linux/tty.h"
 #include "base/string.h"
 
 // ---- sysinfo ----
@@ -136,11 +137,13 @@ SYSCALL(reboot, u32 magic1, u32 magic2, u32 cmd, void __user *arg)
 	case REBOOT_CMD_RESTART2:
 		sys_sync();
 		log_notice("reboot: Restarting system");
+		terminals_drain();
 		power_restart();
 		halt(": the machine has no way to restart");
 	case REBOOT_CMD_POWER_OFF:
 		sys_sync();
 		log_notice("reboot: Power down");
+		terminals_drain();
 		power_off();
 		halt(": the machine has no way to switch itself off");
 	case REBOOT_CMD_HALT:

@@ -198,6 +198,7 @@ static long flush(struct tty *t, u64 what)
 					      (what != TCIFLUSH ? TIOCPKT_FLUSHWRITE : 0));
 	mutex_unlock(&t->lock);
 	wait_queue_wake(&t->read_room, ~0u, POLLOUT | POLLWRNORM);
+	work_queue(&t->work); // it may be the driver's turn again, now that the ring is empty
 	return 0;
 }
 

@@ -351,6 +351,25 @@ size_t line_receive(struct tty *t, const u8 *bytes, size_t len)
 	return n;
 }
 
+void line_break(struct tty *t)
+{
+	if (iflag(t, IGNBRK))
+		return;
+	if (iflag(t, BRKINT)) {
+		line_flush(t);
+		tty_signal(t, SIGINT);
+	} else if (room(t) >= 3) {
+		// not as input: there a 0xff is doubled, so that it is no mark
+		if (iflag(t, PARMRK)) {
+			put(t, 0xff);
+			put(t, 0);
+		}
+		put(t, 0);
+		if (line_ready(t))
+			wait_queue_wake(&t->read_wait, ~0u, POLLIN | POLLRDNORM);
+	}
+}
+
 // ---- reading ----
 
 bool line_ready(const struct tty *t)

@@ -1,153 +1,229 @@
 // SPDX-License-Identifier: MIT
-// serial.c: terminals on serial ports: /dev/ttyS0 and its kin. Privileged.
-#include "base/fmt.h"
-#include "core/init.h"
+// serial.c: terminals on serial ports, /dev/ttyS0 and its kin: provider of abi/gate/serial.h.
+// Privileged.
+//
+// What the service says is checked: more bytes taken than it was given end its life; a line that
+// cannot be is not believed.
+#include "base/string.h"
 #include "core/log.h"
-#include "core/serial.h"
-#include "core/slab.h"
-#include "abi/linux/fcntl.h"
-#include "linux/tty/tty_priv.h"
+#include "core/time.h"
+#include "linux/tty/service_tty.h"
+#include <gate/calls.h>
+#include <gate/interfaces.h>
 
-constexpr u32 MAJOR_TTY = 4, FIRST_MINOR = 64;
+constexpr u64 DRAIN_NS = 30'000'000'000, DRAIN_LOOK_NS = 2'000'000;
+constexpr u32 BAUD_MAX = 4'000'000;
 
-static struct tty *serial_ttys[SERIAL_PORTS_MAX]; // immutable after boot
+// ---- to the port; the terminal's lock is held ----
 
-// ---- from the port, in interrupts ----
-
-static void port_receive(void *ctx, const u8 *bytes, size_t len)
+static size_t serial_write(struct tty *t, const u8 *bytes, size_t len)
 {
-	tty_receive(ctx, bytes, len);
+	struct service_tty *st = service_tty_of(t);
+	size_t done = 0;
+
+	if (!st->bound && st->gone && console_is(st)) {
+		console_emit(bytes, len); // better so than not at all
+		return len;
+	}
+	while (st->bound && done < len) {
+		u32 n = (u32)min(len - done, (size_t)SERIAL_BYTES_MAX);
+
+		memcpy(st->buffer, bytes + done, n);
+		int r = serial_gate_write(&st->port, n);
+
+		if (!service_tty_alive(st, r)) { // perhaps after it had sent them
+			done += n;
+			break;
+		}
+		if (r < 0 || (u32)r > n) {
+			service_tty_fault(st, "a serial port took bytes that were not there");
+			break;
+		}
+		done += (u32)r;
+		if ((u32)r < n)
+			break;
+	}
+	return done;
 }
 
-static void port_break(void *ctx)
+static size_t serial_pending(struct tty *t)
 {
-	tty_line_break(ctx);
+	struct service_tty *st = service_tty_of(t);
+
+	if (!st->bound)
+		return 0;
+	int n = serial_gate_pending(&st->port);
+
+	return service_tty_alive(st, n) ? (size_t)max(n, 0) : 0;
 }
 
-static void port_space(void *ctx)
+static void serial_discard(struct tty *t)
 {
-	tty_write_space(ctx);
+	struct service_tty *st = service_tty_of(t);
+
+	if (st->bound)
+		(void)service_tty_alive(st, serial_gate_discard(&st->port));
 }
 
-static const struct serial_ops port_ops = {
-	.receive = port_receive, .line_break = port_break, .space = port_space};
-
-// ---- to the port ----
-
-static size_t serial_tty_write(struct tty *t, const u8 *bytes, size_t len)
+static void serial_resume(struct tty *t)
 {
-	return serial_write(t->data, bytes, len);
+	struct service_tty *st = service_tty_of(t);
+
+	if (st->bound)
+		(void)service_tty_alive(st, serial_gate_resume(&st->port));
 }
 
-static size_t serial_tty_pending(struct tty *t)
+static struct serial_line line_of(const struct linux_termios2 *m)
 {
-	return serial_pending(t->data);
-}
+	u32 c = m->t.cflag;
 
-static void serial_tty_discard(struct tty *t)
-{
-	serial_discard(t->data);
-}
-
-static void serial_tty_drain(struct tty *t)
-{
-	serial_drain(t->data);
-}
-
-static void serial_tty_throttle(struct tty *t, bool on)
-{
-	serial_set_receive(t->data, !on);
-}
-
-static void serial_tty_set_termios(struct tty *t)
-{
-	u32 c = t->termios.t.cflag;
-	struct serial_line line = {
-		.baud = t->termios.ospeed,
+	return (struct serial_line){
+		.baud = m->ospeed,
 		.bits = (u8)(5 + ((c & CSIZE) >> 4)),
 		.stop = c & CSTOPB ? 2 : 1,
 		.parity = !(c & PARENB) ? SERIAL_PARITY_NONE
 			  : c & PARODD	? SERIAL_PARITY_ODD
 					: SERIAL_PARITY_EVEN,
 	};
+}
 
-	if (!line.baud) // B0 hangs up; the port keeps its speed
+static void serial_set_termios(struct tty *t)
+{
+	struct service_tty *st = service_tty_of(t);
+	struct serial_line wanted = line_of(&t->termios);
+
+	if (!wanted.baud || !st->bound) // B0 hangs up; the port keeps its speed
 		return;
-	if (serial_set_line(t->data, &line)) {
-		serial_get_line(t->data,
-				&line); // the device cannot: say so in what tcgetattr shows
-		t->termios.ospeed = t->termios.ispeed = line.baud;
+	s64 r = serial_gate_set_line(&st->port, SERIAL_LINE_PACK(wanted));
+
+	if (!service_tty_alive(st, r) || r < 0)
+		return;
+	struct serial_line now = SERIAL_LINE_UNPACK(r);
+
+	// the device cannot: say so in what tcgetattr shows
+	if (now.baud != wanted.baud && now.baud && now.baud <= BAUD_MAX)
+		t->termios.ospeed = t->termios.ispeed = now.baud;
+}
+
+static void serial_break(struct tty *t, bool on)
+{
+	struct service_tty *st = service_tty_of(t);
+
+	if (st->bound)
+		(void)service_tty_alive(st, serial_gate_send_break(&st->port, on));
+}
+
+// Another life of the service, which knows nothing yet.
+static void serial_refresh(struct tty *t)
+{
+	serial_set_termios(t);
+	if (!load_once(&t->throttled))
+		serial_resume(t);
+}
+
+// Without the lock.
+static void serial_drain(struct tty *t)
+{
+	struct service_tty *st = service_tty_of(t);
+	u64 deadline = clock_monotonic_ns() + DRAIN_NS;
+
+	while (clock_monotonic_ns() < deadline && !thread_killed()) {
+		mutex_lock(&t->lock);
+		bool busy = st->bound && !serial_gate_drained(&st->port); // -EIO is not busy either
+
+		mutex_unlock(&t->lock);
+		if (!busy)
+			return;
+		thread_sleep_ns(DRAIN_LOOK_NS);
 	}
 }
 
-static void serial_tty_break(struct tty *t, bool on)
+static void serial_release(struct tty *t)
 {
-	serial_send_break(t->data, on);
-}
-
-static void serial_tty_release(struct tty *t)
-{
-	panic("terminal of %s was released",
-	      serial_port_name(t->data)); // ports hold a reference for good
+	panic("the terminal %s was released", service_tty_of(t)->name);
 }
 
 static const struct tty_driver serial_driver = {
 	.name = "ttyS",
-	.write = serial_tty_write,
-	.pending = serial_tty_pending,
-	.discard = serial_tty_discard,
-	.drain = serial_tty_drain,
-	.throttle = serial_tty_throttle,
-	.set_termios = serial_tty_set_termios,
-	.send_break = serial_tty_break,
-	.release = serial_tty_release,
+	.write = serial_write,
+	.pending = serial_pending,
+	.discard = serial_discard,
+	.drain = serial_drain,
+	.resume = serial_resume,
+	.refresh = serial_refresh,
+	.set_termios = serial_set_termios,
+	.send_break = serial_break,
+	.release = serial_release,
 };
 
-// ---- files ----
+// ---- from the port ----
 
-static int serial_tty_open(struct inode *inode, struct file *f)
+static void serial_init(struct tty *t, const void *params)
 {
-	u32 n = dev_minor(inode->rdev) - FIRST_MINOR;
+	const struct serial_line *line = &((const struct serial_params *)params)->line;
+	u32 baud = line->baud && line->baud <= BAUD_MAX ? line->baud : 9600;
 
-	if (n >= SERIAL_PORTS_MAX || !serial_ttys[n])
-		return -ENXIO;
-	return tty_file_open(serial_ttys[n], f, !(f->flags & O_NOCTTY), true);
+	t->termios.t.cflag = (t->termios.t.cflag & ~(u32)(CBAUD | HUPCL)) |
+			     (baud == 115200 ? B115200 : BOTHER) | CLOCAL;
+	t->termios.ispeed = t->termios.ospeed = baud;
 }
 
-static const struct file_ops serial_tty_ops = {.open = serial_tty_open};
+static const struct service_tty_kind serial_kind = {
+	.prefix = "ttyS",
+	.major = 4,
+	.first_minor = 64,
+	.count = 4,
+	.size = sizeof(struct service_tty),
+	.handle = HANDLE_SERIAL,
+	.interface = &gate_serial_interface,
+	.driver = &serial_driver,
+	.init = serial_init,
+};
 
-static int serial_tty_add(u32 n, struct serial_port *p)
+s64 gate_serial_register(u64 self, const struct serial_params *params, const struct serial_ops *ops)
 {
-	struct serial_line line;
-	struct tty *t = kzalloc(sizeof(*t));
+	return service_tty_register(self, &serial_kind, params->prefix, params->unit,
+				    params->cookie, ops, params);
+}
+
+s64 gate_serial_buffer(u64 port)
+{
+	return service_tty_buffer(port, HANDLE_SERIAL);
+}
+
+static struct tty *tty_of(u64 port)
+{
+	u32 life;
+	struct service_tty *st = service_tty_get(port, HANDLE_SERIAL, &life);
+
+	return st ? &st->tty : nullptr;
+}
+
+int gate_serial_receive(u64 port, const void *bytes, u64 len)
+{
+	struct tty *t = tty_of(port);
 
 	if (!t)
-		return -ENOMEM;
-	tty_init(t, &serial_driver, dev_make(MAJOR_TTY, FIRST_MINOR + n), n);
-	t->data = p;
-	serial_get_line(p, &line);
-	t->termios.t.cflag = (t->termios.t.cflag & ~(u32)(CBAUD | HUPCL)) |
-			     (line.baud == 115200 ? B115200 : BOTHER) | CLOCAL;
-	t->termios.ispeed = t->termios.ospeed = line.baud;
-	int r = serial_port_attach(p, &port_ops, t);
-	if (r) {
-		kfree(t);
-		return r;
-	}
-	serial_ttys[n] = t;
-	if (p == serial_console_port())
-		tty_console_set(t);
-	return dev_register_char(MAJOR_TTY, FIRST_MINOR + n, serial_port_name(p), 0660,
-				 &serial_tty_ops);
+		return -EBADF;
+	return tty_receive(t, bytes, len) ? SERIAL_FULL : 0;
 }
 
-static void serial_ttys_start(void)
+int gate_serial_break(u64 port)
 {
-	for (u32 n = 0; n < SERIAL_PORTS_MAX; n++) {
-		struct serial_port *p = serial_port_get(n);
-		int r = p ? serial_tty_add(n, p) : 0;
-		if (r)
-			log_err("%s: no terminal: error %d", serial_port_name(p), -r);
-	}
+	struct tty *t = tty_of(port);
+
+	if (!t)
+		return -EBADF;
+	tty_line_break(t);
+	return 0;
 }
-INITCALL(3, serial_ttys_start);
+
+int gate_serial_space(u64 port)
+{
+	struct tty *t = tty_of(port);
+
+	if (!t)
+		return -EBADF;
+	tty_write_space(t);
+	return 0;
+}

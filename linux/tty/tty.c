@@ -2,21 +2,24 @@
 // tty.c: terminals: their files, and the way of bytes between drivers, the line discipline and
 // programs. Privileged.
 //
-// A driver's interrupt puts input into t->raw and queues work; the work (or a reader, or a pty's
-// writer) runs it through the line discipline under t->lock, where echo and signals happen. Output
-// goes through output processing into t->out, at most OUT_BYTES of it, and from there to the
-// driver; what the driver has no room for waits there until it calls tty_write_space.
+// A driver puts input into t->raw and queues work; the work (or a reader, or a pty's writer) runs
+// it through the line discipline under t->lock, where echo and signals happen. Output goes through
+// output processing into t->out, at most OUT_BYTES of it, and from there to the driver; what the
+// driver has no room for waits there until it calls tty_write_space.
 //
-// Locks: t->lock (a mutex, held while copying from and to programs, never while waiting for a
-// terminal); the tree lock of processes for the link between session and terminal; t->input_lock
-// for the throttle. One write(2) is not mixed with another: writers take turns. Lifetime: files and
-// the session count. A hangup makes the files opened so far dead (t->hangups has grown since);
-// those of /dev/console live on.
+// Flow control of input: tty_receive says that the ring fills up, and the driver stops; who empties
+// it again calls the driver's resume(). The driver must see to it that a resume() which comes
+// before it has stopped is not lost.
+//
+// Locks: t->lock (a mutex, held while copying from and to programs and while the driver works,
+// never while waiting for a terminal); the tree lock of processes for the link between session and
+// terminal; t->input_lock for the throttle. One write(2) is not mixed with another: writers take
+// turns. Lifetime: files and the session count. A hangup makes the files opened so far dead
+// (t->hangups has grown since); those of /dev/console live on.
 #include "base/fmt.h"
 #include "base/string.h"
 #include "core/init.h"
 #include "core/log.h"
-#include "core/serial.h"
 #include "core/time.h"
 #include "abi/linux/fcntl.h"
 #include "linux/poll.h"
@@ -24,11 +27,9 @@
 #include "linux/syscalls.h"
 #include "linux/tty/tty_priv.h"
 
-constexpr u32 MAJOR_AUX = 5;   // /dev/tty is 0, /dev/console 1
+constexpr u32 MAJOR_AUX = 5;   // /dev/tty is 0
 constexpr s64 NEVER_DEAD = -1; // file.pos of /dev/console
 constexpr u64 DECISECOND_NS = 100'000'000;
-
-static struct tty *console_tty; // immutable after boot
 
 // ---------------------------------------------------------------- life
 
@@ -84,17 +85,18 @@ void tty_put(struct tty *t)
 
 // ---------------------------------------------------------------- from drivers
 
-void tty_receive(struct tty *t, const u8 *bytes, size_t len)
+bool tty_receive(struct tty *t, const u8 *bytes, size_t len)
 {
 	irqflags_t flags = spin_lock_irqsave(&t->input_lock);
 
 	ring_write(&t->raw, bytes, len); // what does not fit is lost, as in a device's own FIFO
-	if (ring_free(&t->raw) < RAW_BYTES / 4 && !t->throttled && t->driver->throttle) {
+	bool full = ring_free(&t->raw) < RAW_BYTES / 2;
+
+	if (full)
 		t->throttled = true;
-		t->driver->throttle(t, true);
-	}
 	spin_unlock_irqrestore(&t->input_lock, flags);
 	work_queue(&t->work);
+	return full;
 }
 
 void tty_line_break(struct tty *t)
@@ -108,22 +110,25 @@ void tty_write_space(struct tty *t)
 	work_queue(&t->work);
 }
 
-static void line_break(struct tty *t)
+void tty_refresh(struct tty *t)
 {
-	u32 flags = t->termios.t.iflag;
-
-	if (flags & IGNBRK)
-		return;
-	if (flags & BRKINT) {
-		line_flush(t);
-		tty_signal(t, SIGINT);
-	} else {
-		(void)line_receive(t, (const u8[]){0xff, 0, 0} + (flags & PARMRK ? 0 : 2),
-				   flags & PARMRK ? 3 : 1);
-	}
+	store_once(&t->refresh, true);
+	work_queue(&t->work);
 }
 
-// Runs what the interrupt left through the line discipline, as far as there is room.
+void tty_resize(struct tty *t, u16 columns, u16 rows)
+{
+	struct linux_winsize w = t->winsize;
+
+	w.cols = columns ?: w.cols;
+	w.rows = rows ?: w.rows;
+	if (!memcmp(&w, &t->winsize, sizeof(w)))
+		return;
+	t->winsize = w;
+	tty_signal(t, SIGWINCH);
+}
+
+// Runs what the driver left through the line discipline, as far as there is room.
 static void raw_run(struct tty *t)
 {
 	if (unlikely(xchg(&t->broken, false)))
@@ -138,12 +143,13 @@ static void raw_run(struct tty *t)
 		if (taken < n)
 			break;
 	}
-	if (unlikely(load_once(&t->throttled)) && ring_free(&t->raw) > RAW_BYTES / 2) {
-		irqflags_t flags = spin_lock_irqsave(&t->input_lock);
-		t->throttled = false;
-		t->driver->throttle(t, false);
-		spin_unlock_irqrestore(&t->input_lock, flags);
-	}
+	if (likely(!load_once(&t->throttled)) || ring_free(&t->raw) < RAW_BYTES * 3 / 4)
+		return;
+	irqflags_t flags = spin_lock_irqsave(&t->input_lock);
+	t->throttled = false;
+	spin_unlock_irqrestore(&t->input_lock, flags);
+	if (t->driver->resume)
+		t->driver->resume(t);
 }
 
 static void tty_work(struct work *w)
@@ -151,6 +157,8 @@ static void tty_work(struct work *w)
 	struct tty *t = container_of(w, struct tty, work);
 
 	mutex_lock(&t->lock);
+	if (unlikely(xchg(&t->refresh, false)))
+		t->driver->refresh(t);
 	raw_run(t);
 	bool space = output_push(t);
 	mutex_unlock(&t->lock);
@@ -273,7 +281,7 @@ static void write_turn_give(struct tty *t)
 static bool write_may_go_on(const struct tty *t, const struct file *f)
 {
 	return (load_once(&t->out_start) == load_once(&t->out_end) && !load_once(&t->stopped)) ||
-	       tty_file_dead(t, f);
+	       (f && tty_file_dead(t, f));
 }
 
 // What fits now: bytes, 0: no room, or an error.
@@ -282,7 +290,7 @@ static ssize_t write_once(struct tty *t, struct file *f, struct io *io)
 	ssize_t n = 0;
 
 	mutex_lock(&t->lock);
-	if (tty_file_dead(t, f))
+	if (f && tty_file_dead(t, f))
 		n = -EIO;
 	else if (!t->stopped && output_push(t))
 		n = output_fill(t, io);
@@ -290,20 +298,12 @@ static ssize_t write_once(struct tty *t, struct file *f, struct io *io)
 	return n;
 }
 
-static ssize_t tty_write(struct file *f, struct io *io)
+// All of it, by whoever has the turn. f: nullptr for the kernel itself.
+static ssize_t write_all(struct tty *t, struct file *f, struct io *io)
 {
-	struct tty *t = f->private_data;
 	size_t done = 0;
 	ssize_t n = 0;
 
-	if (t->termios.t.lflag & TOSTOP) {
-		n = tty_job_check(t, SIGTTOU);
-		if (n)
-			return n;
-	}
-	n = write_turn_take(t, io->flags & IO_NONBLOCK);
-	if (n)
-		return n;
 	while (io->left) {
 		n = write_once(t, f, io);
 		if (n < 0)
@@ -317,8 +317,42 @@ static ssize_t tty_write(struct file *f, struct io *io)
 		if (n)
 			break;
 	}
-	write_turn_give(t);
 	return done ? (ssize_t)done : n;
+}
+
+static ssize_t tty_write(struct file *f, struct io *io)
+{
+	struct tty *t = f->private_data;
+	ssize_t n = 0;
+
+	if (t->termios.t.lflag & TOSTOP) {
+		n = tty_job_check(t, SIGTTOU);
+		if (n)
+			return n;
+	}
+	n = write_turn_take(t, io->flags & IO_NONBLOCK);
+	if (n)
+		return n;
+	n = write_all(t, f, io);
+	write_turn_give(t);
+	return n;
+}
+
+void tty_print(struct tty *t, const char *line, size_t len)
+{
+	u8 end[] = "\r\n";
+	struct io text = io_kernel((void *)line, len, 0);
+
+	if (write_turn_take(t, false))
+		return;
+	// Output processing makes the carriage return, when it is on.
+	u32 skip = (t->termios.t.oflag & (OPOST | ONLCR)) == (OPOST | ONLCR);
+	struct io before = io_kernel(end + skip, 2 - skip, 0), after = before;
+
+	if (!load_once(&t->column) || write_all(t, nullptr, &before) > 0)
+		if (write_all(t, nullptr, &text) > 0)
+			(void)write_all(t, nullptr, &after);
+	write_turn_give(t);
 }
 
 // ---------------------------------------------------------------- poll
@@ -426,12 +460,7 @@ SYSCALL(vhangup, void)
 	return 0;
 }
 
-// ---------------------------------------------------------------- /dev/tty, /dev/console
-
-void tty_console_set(struct tty *t)
-{
-	console_tty = t;
-}
+// ---------------------------------------------------------------- /dev/tty
 
 static int current_tty_open(struct inode *inode, struct file *f)
 {
@@ -445,22 +474,13 @@ static int current_tty_open(struct inode *inode, struct file *f)
 	return r;
 }
 
-static int console_open(struct inode *inode, struct file *f)
-{
-	(void)inode;
-	return console_tty ? tty_file_open(console_tty, f, false, false) : -ENODEV;
-}
-
 static const struct file_ops current_tty_ops = {.open = current_tty_open};
-static const struct file_ops console_ops = {.open = console_open};
 
 static void tty_start(void)
 {
 	int r = dev_register_char(MAJOR_AUX, 0, "tty", 0666, &current_tty_ops);
 
-	if (!r)
-		r = dev_register_char(MAJOR_AUX, 1, "console", 0600, &console_ops);
 	if (r)
-		log_err("tty: no /dev/tty or /dev/console: error %d", -r);
+		log_err("tty: no /dev/tty: error %d", -r);
 }
 INITCALL(3, tty_start);

@@ -13,7 +13,7 @@
 
 struct tty;
 
-// Called with the terminal's lock held unless stated; none may sleep but drain. Null ones do
+// Called with the terminal's lock held unless stated, from threads; they may sleep. Null ones do
 // nothing.
 struct tty_driver {
 	const char *name;
@@ -21,10 +21,11 @@ struct tty_driver {
 	size_t (*write)(
 		struct tty *t, const u8 *bytes,
 		size_t len); // takes what it can; after less than len it calls tty_write_space
-	size_t (*pending)(struct tty *t);	  // bytes taken that have not left
-	void (*discard)(struct tty *t);		  // forgets those
-	void (*drain)(struct tty *t);		  // without the lock: sleeps until they have left
-	void (*throttle)(struct tty *t, bool on); // with the input lock: receive no more, again
+	size_t (*pending)(struct tty *t); // bytes taken that have not left
+	void (*discard)(struct tty *t);	  // forgets those
+	void (*drain)(struct tty *t);	  // without the lock: sleeps until they have left
+	void (*resume)(struct tty *t);	  // there is room again after tty_receive() said full
+	void (*refresh)(struct tty *t);	  // by the terminal's work, after tty_refresh()
 	void (*set_termios)(struct tty *t);
 	void (*send_break)(struct tty *t, bool on);
 	void (*flushed)(struct tty *t, u8 packet); // enum tty_packet bits happened
@@ -73,11 +74,12 @@ struct tty {
 	struct wait_queue
 		read_room;     // woken when input was taken: the other side of a pty waits here
 	bool writing;	       // somebody's turn to write; atomic
-	struct work work;      // input and output that interrupts left
-	spinlock_t input_lock; // LOCK_tty_input, interrupts off: throttled
-	bool throttled;
-	bool broken;	 // a break came and was not looked at; atomic
-	struct ring raw; // producer: the driver's interrupt; consumer: lock
+	struct work work;      // input and output that drivers left
+	spinlock_t input_lock; // LOCK_tty_input, interrupts off: throttled, and the raw ring's end
+	bool throttled;	       // the driver was told to stop; read racily
+	bool broken;	       // a break came and was not looked at; atomic
+	bool refresh;	       // the driver wants its refresh(); atomic
+	struct ring raw;       // producer: the driver's interrupt; consumer: lock
 	u8 raw_bytes[RAW_BYTES];
 };
 
@@ -89,21 +91,27 @@ static inline void tty_get(struct tty *t)
 	refcount_inc(&t->refs);
 }
 void tty_put(struct tty *t); // may sleep
-void tty_receive(struct tty *t, const u8 *bytes,
-		 size_t len); // by drivers, any context: one caller at a time
-void tty_line_break(struct tty *t);
-void tty_write_space(struct tty *t); // by drivers, any context
+// By drivers, any context. Full (true): the next RAW_BYTES / 4 still fit, and what comes after them
+// is lost, until the driver's resume().
+bool tty_receive(struct tty *t, const u8 *bytes, size_t len);
+void tty_line_break(struct tty *t);		       // by drivers, any context, as the two below
+void tty_write_space(struct tty *t);		       // write() takes bytes again
+void tty_refresh(struct tty *t);		       // calls the driver's refresh() soon
+void tty_resize(struct tty *t, u16 columns, u16 rows); // with the lock; 0: unknown, left as it is
 int tty_file_open(struct tty *t, struct file *f, bool may_control,
 		  bool hangs_up); // takes a reference on success
 void tty_file_close(struct tty *t);
 bool tty_file_dead(const struct tty *t, const struct file *f); // hung up since it was opened
 void tty_hangup(struct tty *t);				       // may sleep
+// Writes a line of the kernel's: on a fresh line, never inside of another's write(2). Sleeps until
+// all of it is the driver's.
+void tty_print(struct tty *t, const char *line, size_t len);
 extern const struct file_ops tty_ops;
-void tty_console_set(struct tty *t); // where /dev/console leads
 
 // line.c: input. All with the lock held.
 size_t line_receive(struct tty *t, const u8 *bytes,
 		    size_t len); // how many were taken; less when there is no room
+void line_break(struct tty *t);	 // the line was held in the break state
 ssize_t line_read(
 	struct tty *t,
 	struct io *io); // what is there; *line_read may be 0 with end of file, see line_ready

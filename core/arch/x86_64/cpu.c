@@ -8,7 +8,6 @@
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/personality.h"
-#include "core/serial.h"
 #include "core/page.h"
 #include <arch/init.h>
 #include "abi/native.h"
@@ -261,7 +260,7 @@ void cpu_early_init(void)
 	wrmsr(MSR_GS_BASE, 0); // the boot CPU's variables are the linked ones
 	cpu_tables_load(0, boot_stacks);
 	features_probe();
-	serial_early_init();
+	uart_early_init();
 }
 
 void cpu_protections_init(void)

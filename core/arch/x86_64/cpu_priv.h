@@ -27,7 +27,11 @@ void cpu_tables_load(u32 cpu, void *stacks);
 void *cpu_stacks_alloc(void);
 void cpu_controls_init(void); // CR0, CR4, EFER, SYSCALL MSRs, XCR0
 void cpu_set_smep(bool on);   // this CPU
-void fpu_init(void);	      // boot CPU: sizes and initial image
+// The early console: finds serial ports, gives those that console= names (ttyS0 without any
+// console=) to the log, and makes all of them platform devices. Boot CPU, with nothing but bootinfo
+// set up.
+void uart_early_init(void);
+void fpu_init(void); // boot CPU: sizes and initial image
 void fpu_init_cpu(void);
 void *fpu_area_alloc(void); // nullptr: no memory
 void fpu_area_free(void *area);

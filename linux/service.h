@@ -11,3 +11,7 @@ u64 test_sentinels_sum(void);
 // "page-table" (the calling program's), "cpu-data", "stack" (another thread's kernel stack),
 // "stubs". -EINVAL: another name. (test.c)
 s64 test_target_address(const char *name);
+
+// The sources of random numbers that /dev/hwrng may read, the current one first; nullptr after the
+// last. The name lives for ever. (entropy.c)
+const char *hwrng_name(u32 index);

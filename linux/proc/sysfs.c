@@ -13,6 +13,7 @@
 #include "core/time.h"
 #include "linux/proc/memory_sums.h"
 #include "linux/proc/proc.h"
+#include "linux/service.h"
 
 static int put_line(struct text *t, const char *s)
 {
@@ -364,6 +365,39 @@ static const struct entry dev_entries[] = {
 	{},
 };
 
+// ---- random number generators ----
+
+static int show_rng_current(struct text *t, struct node *n)
+{
+	(void)n;
+	return put_line(t, hwrng_name(0) ?: "none");
+}
+
+static int show_rng_available(struct text *t, struct node *n)
+{
+	const char *name;
+
+	(void)n;
+	for (u32 i = 0; (name = hwrng_name(i)); i++)
+		text_printf(t, i ? " %s" : "%s", name);
+	text_putc(t, '\n');
+	return 0;
+}
+
+static const struct entry hw_random_entries[] = {
+	{"rng_available", S_IFREG | 0444, .show = show_rng_available},
+	{"rng_current", S_IFREG | 0444, .show = show_rng_current},
+	{},
+};
+static const struct entry misc_entries[] = {
+	{"hw_random", S_IFDIR | 0555, .children = hw_random_entries},
+	{},
+};
+static const struct entry class_entries[] = {
+	{"misc", S_IFDIR | 0555, .children = misc_entries},
+	{},
+};
+
 // ---- the kernel ----
 
 static int show_thp_enabled(struct text *t, struct node *n)
@@ -412,7 +446,7 @@ static const struct entry bus_entries[] = {
 static const struct entry root_entries[] = {
 	{.name = "block", .mode = S_IFDIR | 0555},
 	{"bus", S_IFDIR | 0555, .children = bus_entries},
-	{.name = "class", .mode = S_IFDIR | 0555},
+	{"class", S_IFDIR | 0555, .children = class_entries},
 	{"dev", S_IFDIR | 0555, .children = dev_entries},
 	{"devices", S_IFDIR | 0555, .children = devices_entries},
 	{"kernel", S_IFDIR | 0555, .children = kernel_entries},

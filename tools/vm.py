@@ -101,6 +101,8 @@ class Options:
     kernel: str | None = None
     initrd: str | None = None
     disks: list[str] = field(default_factory=list)
+    hvc: str | None = None
+    rng: bool = False
     append: str = ""
     uefi: bool = False
     timeout: float | None = None
@@ -243,6 +245,18 @@ def disk_arguments(options: Options) -> list[str]:
     return arguments
 
 
+def device_arguments(options: Options) -> list[str]:
+    """QEMU's arguments for --hvc and --rng."""
+    arguments = []
+    if options.hvc is not None:
+        quoted = options.hvc.replace(",", ",,")
+        arguments += ["-device", "virtio-serial-pci", "-device", "virtconsole,chardev=hvc0",
+                      "-chardev", f"socket,id=hvc0,path={quoted},server=on,wait=on"]
+    if options.rng:
+        arguments += ["-device", "virtio-rng-pci"]
+    return arguments
+
+
 def boot_arguments(options: Options, kernel: str, initrd: str, append: str, folder: str) -> list[str]:
     """QEMU's arguments for what is booted, by -kernel or from a private UEFI disk image."""
     if not options.uefi:
@@ -292,7 +306,7 @@ class Guest:
                        "-m", options.memory, "-smp", str(options.cpus),
                        "-chardev", "stdio,id=serial0,signal=off", "-serial", "chardev:serial0",
                        *boot_arguments(options, kernel, initrd, append, self.folder),
-                       *disk_arguments(options), *options.qemu_args]
+                       *disk_arguments(options), *device_arguments(options), *options.qemu_args]
             if options.verbose:
                 note(shlex.join(command))
             # Its own process group keeps the terminal's ^C for the one who can clean up: us.
@@ -578,6 +592,10 @@ def parse(arguments: list[str]) -> tuple[Options, list[str]]:
     parser.add_argument("--initrd", "-i", metavar="F", help="another initramfs")
     parser.add_argument("--disk", action="append", default=[], dest="disks", metavar="F",
                         help="a disk image (virtio-blk, raw or qcow2); may be repeated")
+    parser.add_argument("--hvc", metavar="S",
+                        help="a virtio console, /dev/hvc0 in the guest and the socket S here; the "
+                             "machine starts when somebody has connected to S")
+    parser.add_argument("--rng", action="store_true", help="a virtio random number generator")
     parser.add_argument("--append", "-a", action="append", default=[], metavar="S",
                         help="add to the kernel's command line")
     parser.add_argument("--uefi", action="store_true", help="boot by UEFI firmware and our own loader")

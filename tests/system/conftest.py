@@ -68,8 +68,9 @@ class Batch:
     """Commands that share a boot on each machine."""
 
     def __init__(self, image: str = "busybox", machines: list[MachineConfig] | None = None,
-                 append: str = "", timeout: float = BOOT_TIMEOUT_S):
+                 append: str = "", timeout: float = BOOT_TIMEOUT_S, **changes: object):
         self.image = image
+        self.changes = changes
         self.machines = machines or ONE
         self.append = append
         self.timeout = timeout
@@ -90,7 +91,7 @@ class Batch:
         """Runs the selected commands on a machine."""
         numbers = self.selected[machine]
         options = machine.options(kernel=kernel, initrd=initrd(self.image), append=self.append,
-                                  timeout=self.timeout)
+                                  timeout=self.timeout, **self.changes)
         try:
             results = vm.run_commands(options, [self.commands[number] for number in numbers])
         except vm.VmError as error:

@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import time
 
@@ -149,6 +150,23 @@ def test_missing_files_are_named(run_vm, option):
     done = run_vm(option, "/no/such/file", "--", "true")
     assert done.returncode == 126
     assert b"/no/such/file" in done.stderr
+
+
+def test_console_and_random_numbers(kernel, tmp_path):
+    """--hvc waits for somebody at the socket; --rng is a device."""
+    path = str(tmp_path / "hvc")
+    other = ["--kernel", kernel] if kernel else []
+    command = "echo there >/dev/hvc0; head -n 1 </dev/hvc0; head -c 10 /dev/hwrng | wc -c"
+    with subprocess.Popen([VM, *other, "--hvc", path, "--rng", "--", command], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE) as process, socket.socket(socket.AF_UNIX) as hvc:
+        until = time.monotonic() + TIMEOUT_S
+        while hvc.connect_ex(path) != 0:
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.01)
+        hvc.settimeout(TIMEOUT_S)
+        assert hvc.recv(100) == b"there\r\n"
+        hvc.sendall(b"here\n")
+        assert process.stdout.read() == b"here\n10\n"
 
 
 def test_missing_qemu_says_what_to_install(run_vm, tmp_path):

@@ -273,6 +273,8 @@ long gate_refuse(u32 call, u32 argument, int err)
 	struct service *s = st->service;
 	u64 address, offset, size;
 
+	if (load_once(&s->live) != st->generation) // it died; its handles are gone, which is no bug
+		return err;
 	if (st->refused++ >= REFUSALS_LOGGED)
 		return err;
 	address = caller_address(thread_entry_frame(current()));

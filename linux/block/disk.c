@@ -392,6 +392,7 @@ static void disk_detach(struct gate_object *o)
 	struct disk *d = object_of(o)->disk;
 
 	mutex_lock(&disks_lock);
+	store_once(&object_of(o)->ready, true); // it cannot be said any more
 	if (d->lives == object_of(o)->life) {
 		store_once(&d->state, DISK_WAITING);
 		disk_unbind(d);
@@ -650,6 +651,18 @@ int gate_block_ready(u64 disk)
 	return r;
 }
 
+// The memory of a request that is no longer in flight; then its slot may be used again.
+static void grant_withdraw(struct disk_object *b, struct disk_queue *q, u32 tag)
+{
+	mutex_lock(&b->grants_lock);
+	gate_grant_end(&b->grants[q->index * b->disk->depth + tag]);
+	mutex_unlock(&b->grants_lock);
+	spin_lock(&q->slots_lock);
+	if (q->life == b->life)
+		q->free[tag / 64] |= 1ull << tag % 64;
+	spin_unlock(&q->slots_lock);
+}
+
 int gate_block_complete(u64 disk, u32 queue, u32 tag, s32 status)
 {
 	struct gate_object *o = handle_get(disk, HANDLE_BLOCK);
@@ -662,20 +675,20 @@ int gate_block_complete(u64 disk, u32 queue, u32 tag, s32 status)
 
 	if (queue < d->nqueues && tag < d->depth && status <= 0 && status >= -MAX_ERRNO) {
 		struct disk_queue *q = &d->queues[queue];
+		bool granted = false;
 
-		if (unlikely(b->grants)) {
-			mutex_lock(&b->grants_lock);
-			gate_grant_end(&b->grants[queue * d->depth + tag]);
-			mutex_unlock(&b->grants_lock);
-		}
 		spin_lock(&q->slots_lock);
 		if (q->life == b->life && q->in_flight[tag]) {
 			r = q->in_flight[tag];
-			q->in_flight[tag] = nullptr;
+			q->in_flight[tag] = nullptr; // from here on nothing of it is granted
 			q->nin_flight--;
-			q->free[tag / 64] |= 1ull << tag % 64;
+			granted = load_once(&b->grants);
+			if (!granted)
+				q->free[tag / 64] |= 1ull << tag % 64;
 		}
 		spin_unlock(&q->slots_lock);
+		if (unlikely(granted))
+			grant_withdraw(b, q, tag);
 		if (r)
 			request_finish(q, r, status);
 	}
@@ -746,7 +759,7 @@ s64 gate_block_map(u64 disk, u32 queue, u32 tag)
 	if (queue < d->nqueues && tag < d->depth) {
 		mutex_lock(&b->grants_lock);
 		if (!b->grants)
-			b->grants = kcalloc(d->nqueues * d->depth, sizeof(*b->grants));
+			store_once(&b->grants, kcalloc(d->nqueues * d->depth, sizeof(*b->grants)));
 		r = b->grants ? map_locked(b, o->owner, queue, tag) : -ENOMEM;
 		mutex_unlock(&b->grants_lock);
 	}

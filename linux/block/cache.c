@@ -141,6 +141,7 @@ static int run_read(struct cache *c, u64 first, u32 n, struct page **pages)
 		.nvec = n,
 		.sector = c->bdev->start + first * (PAGE_SIZE / BLOCK_SECTOR),
 		.vec = vec,
+		.bdev = c->bdev,
 	};
 
 	for (u32 i = 0; i < n; i++) {

@@ -72,7 +72,8 @@ ssize_t direct_transfer(struct bdev *b, struct io *io, bool write)
 		cache_invalidate(b, first, last);
 	while (!err && io->left) {
 		struct pinned p;
-		struct block_request r = {.op = write ? BLOCK_WRITE : BLOCK_READ, .vec = p.vec};
+		struct block_request r = {
+			.op = write ? BLOCK_WRITE : BLOCK_READ, .vec = p.vec, .bdev = b};
 
 		err = pin_next(io, &p, min(l->max_sectors, 65536u) * (u64)BLOCK_SECTOR,
 			       min(l->segments, BLOCK_SEGMENTS), block, write);

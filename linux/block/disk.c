@@ -79,19 +79,19 @@ static void serial_set(struct disk *d, const char *text, size_t len)
 
 // ---- ends of requests ----
 
-static u32 stat_of(enum block_op op)
+// The account of the partition that a request is for, if it is for one.
+static struct io_account *partition_account(const struct block_request *r)
 {
-	return op <= BLOCK_FLUSH ? op : 3;
+	return r->bdev && r->bdev->partition ? &r->bdev->account : nullptr;
 }
 
 static void request_finish(struct disk_queue *q, struct block_request *r, int status)
 {
-	struct disk *d = q->disk;
-	u32 s = stat_of(r->op);
+	u64 now = clock_monotonic_ns();
 
-	atomic_inc(&d->count[s]);
-	atomic_add(&d->nsectors[s], r->nsectors);
-	atomic_add(&d->ns[s], clock_monotonic_ns() - r->started_ns);
+	account_end(&q->disk->account, r, now);
+	if (partition_account(r))
+		account_end(partition_account(r), r, now);
 	r->status = status;
 	if (r->done) {
 		r->done(r);
@@ -216,6 +216,9 @@ void disk_submit(struct disk *d, struct block_request *r)
 	r->tries = 0;
 	r->complete = false;
 	r->started_ns = clock_monotonic_ns();
+	account_begin(&d->account, r->started_ns);
+	if (partition_account(r))
+		account_begin(partition_account(r), r->started_ns);
 	spin_lock(&q->slots_lock);
 	gone = load_once(&d->state) == DISK_GONE;
 	if (!gone) {
@@ -284,6 +287,12 @@ static u64 oldest_ns(struct disk_queue *q)
 	return oldest;
 }
 
+static u64 transfers(const struct disk *d)
+{
+	return atomic_load(&d->account.count[ACCOUNT_READ]) +
+	       atomic_load(&d->account.count[ACCOUNT_WRITE]);
+}
+
 // The queue's thread: polls when nobody else does, feeds the queue when the service came back, and
 // finds requests that never end.
 static void queue_thread(void *arg)
@@ -298,7 +307,7 @@ static void queue_thread(void *arg)
 		(void)wait_event_until(&q->idle,
 				       load_once(&q->fired) && !wait_queue_active(&q->pollers),
 				       load_once(&q->nin_flight) ? now + LOOK_NS : ~0ull);
-		u64 before = atomic_load(&q->disk->count[0]) + atomic_load(&q->disk->count[1]);
+		u64 before = transfers(q->disk);
 
 		if (!xchg(&q->fired, 0u)) {
 			now = clock_monotonic_ns();
@@ -308,9 +317,7 @@ static void queue_thread(void *arg)
 			continue;
 		}
 		queue_poll(q);
-		idle = atomic_load(&q->disk->count[0]) + atomic_load(&q->disk->count[1]) == before
-			       ? idle + 1
-			       : 0;
+		idle = transfers(q->disk) == before ? idle + 1 : 0;
 		if (idle > IDLE_POLLS_MAX) {
 			gate_port_fault(&q->disk->port, "interrupts without end");
 			idle = 0;
@@ -765,19 +772,6 @@ s64 gate_block_map(u64 disk, u32 queue, u32 tag)
 	}
 	gate_object_put(o);
 	return r;
-}
-
-void disk_stats_read(struct disk *d, struct disk_stats *out)
-{
-	*out = (struct disk_stats){.discards = atomic_load(&d->count[3]),
-				   .discarded_sectors = atomic_load(&d->nsectors[3])};
-	for (u32 i = 0; i < 3; i++) {
-		out->count[i] = atomic_load(&d->count[i]);
-		out->sectors[i] = atomic_load(&d->nsectors[i]);
-		out->ns[i] = atomic_load(&d->ns[i]);
-	}
-	for (u32 i = 0; i < d->nqueues; i++)
-		out->in_flight += load_once(&d->queues[i].nin_flight);
 }
 
 static void block_init(void)

@@ -305,7 +305,7 @@ static int range_execute(struct bdev *b, enum block_op op, u64 sector, u64 n, u3
 	cache_invalidate(b, sector * BLOCK_SECTOR >> PAGE_SHIFT,
 			 ((sector + n) * BLOCK_SECTOR - 1) >> PAGE_SHIFT);
 	while (n && !err) {
-		struct block_request r = {.op = op, .sector = b->start + sector};
+		struct block_request r = {.op = op, .sector = b->start + sector, .bdev = b};
 
 		r.nsectors = (u32)min(n, (u64)max);
 		err = disk_execute(b->disk, &r);

@@ -84,18 +84,19 @@ struct bdev *bdev_find(u32 major, u32 minor)
 	return nullptr;
 }
 
-bool bdev_get(u32 index, struct bdev **out)
+struct bdev *bdev_next(struct bdev *after)
 {
-	for (struct disk *d = disk_next(nullptr); d; d = disk_next(d))
-		for (u32 i = 0; i < MINORS; i++) {
+	struct disk *d = after ? after->disk : disk_next(nullptr);
+	u32 i = after ? after->partition + 1 : 0;
+
+	for (; d; d = disk_next(d), i = 0)
+		for (; i < MINORS; i++) {
 			struct bdev *b = load_acquire(&d->bdevs[i]);
 
-			if (!b || (i && !load_once(&b->sectors)) || index--)
-				continue;
-			*out = b;
-			return true;
+			if (b && (!i || load_once(&b->sectors)))
+				return b;
 		}
-	return false;
+	return nullptr;
 }
 
 // ---- one scan ----

@@ -137,6 +137,7 @@ static void batch_start(struct pass *pass, struct batch *b)
 		.op = BLOCK_WRITE,
 		.sector = c->bdev->start + b->first * (PAGE_SIZE / BLOCK_SECTOR),
 		.vec = b->vec,
+		.bdev = c->bdev,
 		.done = batch_done,
 	};
 	for (u32 i = 0; i < b->n; i++) {

@@ -89,6 +89,7 @@ struct bdev {
 	u8 uuid[16];
 	char label[72];
 	void *cache;		   // cache.c's
+	bool named;		   // has a file in /dev; partitions_lock
 	u32 opens;		   // partitions_lock
 	struct io_account account; // of a partition; the whole disk's is the disk's
 };

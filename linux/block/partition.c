@@ -4,7 +4,8 @@
 //
 // A disk is scanned by a thread, when it has come or a program asks for it. The service's answers
 // go into a list that belongs to the scan; only when it has ended well do they become bdevs. A bdev
-// is made once for a number and lives for ever; when its partition is gone it has no sectors.
+// is made once for a number and lives for ever; when its partition is gone it has no sectors, and
+// no file in /dev.
 //
 // Locks. disk.partitions_lock: its bdevs. provider_lock (shared while a scan runs): who scans.
 #include "base/fmt.h"
@@ -47,30 +48,35 @@ struct bdev *bdev_make(struct disk *d, u32 partition)
 	return b;
 }
 
-static struct bdev *bdev_publish(struct disk *d, u32 partition)
+// partitions_lock held.
+static struct bdev *bdev_get(struct disk *d, u32 partition)
 {
-	struct bdev *b = d->bdevs[partition];
+	struct bdev *b = d->bdevs[partition] ?: bdev_make(d, partition);
 
 	if (b)
-		return b;
-	b = bdev_make(d, partition);
-	if (!b)
-		return nullptr;
-	store_release(&d->bdevs[partition], b);
-	int err = dev_register_block(b->major, b->minor, b->name, 0660, &bdev_file_ops);
-
-	if (err)
-		log_err("%s: no file in /dev: error %d", b->name, -err);
+		store_release(&d->bdevs[partition], b);
 	return b;
 }
 
-static void bdev_resize(struct bdev *b, u64 start, u64 sectors)
+// Says where a bdev lies; partitions_lock held. A partition has a file in /dev while it has
+// sectors.
+static void bdev_set(struct bdev *b, u64 start, u64 sectors)
 {
+	bool named = sectors || !b->partition;
+	int err = 0;
+
 	if (b->start != start || b->sectors > sectors)
 		cache_invalidate(b, 0, ~0ull);
 	b->start = start;
 	store_once(&b->sectors, sectors);
 	vm_object_set_size(&bdev_cache(b)->object, sectors * BLOCK_SECTOR);
+	if (named && !b->named)
+		err = dev_register_block(b->major, b->minor, b->name, 0660, &bdev_file_ops);
+	else if (!named && b->named)
+		dev_unregister(true, b->major, b->minor, b->name);
+	b->named = named;
+	if (err)
+		log_err("%s: no file in /dev: error %d", b->name, -err);
 }
 
 struct bdev *bdev_find(u32 major, u32 minor)
@@ -215,19 +221,19 @@ static void partitions_take(struct disk *d, struct scan *s)
 			dropped++;
 			continue;
 		}
-		struct bdev *b = bdev_publish(d, e->number);
+		struct bdev *b = bdev_get(d, e->number);
 
 		if (!b)
 			continue;
 		there[e->number] = true;
 		n++;
-		bdev_resize(b, e->sector, e->sectors);
 		memcpy(b->uuid, e->uuid, sizeof(b->uuid));
 		strscpy(b->label, e->name, sizeof(b->label));
+		bdev_set(b, e->sector, e->sectors);
 	}
 	for (u32 i = 1; i < MINORS; i++)
 		if (d->bdevs[i] && !there[i])
-			bdev_resize(d->bdevs[i], 0, 0);
+			bdev_set(d->bdevs[i], 0, 0);
 	if (dropped)
 		log_warn("%s: %u partitions have numbers above %u and are left out", d->name,
 			 dropped, MINORS - 1);
@@ -298,10 +304,10 @@ static void scan_all(struct work *w)
 		if (load_once(&d->state) != DISK_READY)
 			continue;
 		mutex_lock(&d->partitions_lock);
-		struct bdev *b = bdev_publish(d, 0);
+		struct bdev *b = bdev_get(d, 0);
 
 		if (b)
-			bdev_resize(b, 0, load_once(&d->sectors));
+			bdev_set(b, 0, load_once(&d->sectors));
 		bool first = b && !d->scanned && load_once(&provider.service);
 
 		d->scanned |= first;

@@ -102,7 +102,8 @@ void bdev_stats_read(struct bdev *b, struct disk_stats *out);
 // Every disk and its partitions, in order; nullptr: the first, or after the last.
 struct bdev *bdev_next(struct bdev *after);
 struct bdev *bdev_find(u32 major, u32 minor); // nullptr
-// Reads the partition table again: 0, -EBUSY: a partition is open; -EIO.
+// Reads the partition table again: 0; -EBUSY: a partition is open; -EIO; -ENODEV: nobody
+// understands tables now.
 int disk_rescan(struct disk *d);
 
 // ---- cached access ----

@@ -241,15 +241,22 @@ static void partitions_take(struct disk *d, struct scan *s)
 		log_info("%s: %u partitions", d->name, n);
 }
 
+// -ENODEV: there is no service for it now; -EIO: the scan failed, whatever the service answered.
 static s64 scan_enter(struct disk *d, struct scan *s)
 {
-	s64 r;
+	s64 r = -ENODEV;
 
 	mutex_lock(&provider_lock);
-	r = provider.service ? handle_publish(provider.service, &s->object) : -ENODEV;
-	if (r > 0)
+	if (provider.service && provider.generation)
+		r = handle_publish(provider.service, &s->object);
+	if (r == -EIO) // it died just now
+		r = -ENODEV;
+	if (r > 0) {
 		r = partition_gate_scan(&provider, (u64)r, load_once(&d->sectors),
 					d->limits.logical_block);
+		if (r < 0 && r != -ENODEV)
+			r = -EIO;
+	}
 	mutex_unlock(&provider_lock);
 	return r;
 }
@@ -349,8 +356,11 @@ s64 gate_partition_register(u64 self, const struct partition_params *params,
 		r = -EBUSY;
 	else
 		r = gate_port_bind(&provider, s, &gate_partition_interface, params->cookie, ops);
-	if (!r)
+	if (!r) {
 		r = handle_publish(s, o);
+		if (r < 0) // it died meanwhile: its next life may register
+			gate_port_unbind(&provider);
+	}
 	mutex_unlock(&provider_lock);
 	gate_object_put(o);
 	if (r > 0)

@@ -300,10 +300,11 @@ static int range_get(const struct bdev *b, u64 arg, u64 *sector, u64 *n)
 
 static int range_execute(struct bdev *b, enum block_op op, u64 sector, u64 n, u32 max)
 {
-	int err = 0;
+	u64 first = sector * BLOCK_SECTOR >> PAGE_SHIFT,
+	    last = ((sector + n) * BLOCK_SECTOR - 1) >> PAGE_SHIFT;
+	// What is dirty beside the range in its first and last page must not be lost with them.
+	int err = cache_clear(bdev_cache(b), first, last);
 
-	cache_invalidate(b, sector * BLOCK_SECTOR >> PAGE_SHIFT,
-			 ((sector + n) * BLOCK_SECTOR - 1) >> PAGE_SHIFT);
 	while (n && !err) {
 		struct block_request r = {.op = op, .sector = b->start + sector, .bdev = b};
 
@@ -314,6 +315,7 @@ static int range_execute(struct bdev *b, enum block_op op, u64 sector, u64 n, u3
 		if (signal_fatal_pending())
 			err = err ?: -EINTR;
 	}
+	cache_invalidate(b, first, last); // what was read meanwhile
 	return err;
 }
 
@@ -333,6 +335,8 @@ static int zeroes_write(struct bdev *b, u64 sector, u64 n)
 		memset((u8 *)page_ptr(p) + off, 0, len);
 		err = cache_page_dirty(c, pos >> PAGE_SHIFT, p);
 		page_put(p);
+		if (err == -EAGAIN)
+			continue;
 		if (err)
 			return err;
 		pos += len;
@@ -356,11 +360,6 @@ static long range_ioctl(struct file *f, u32 cmd, u64 arg)
 		return -EOPNOTSUPP;
 	err = range_get(b, arg, &sector, &n);
 	if (err || !n)
-		return err;
-	// What is dirty beside the range in its first and last page must not be lost with them.
-	err = cache_write(bdev_cache(b), sector * BLOCK_SECTOR >> PAGE_SHIFT,
-			  ((sector + n) * BLOCK_SECTOR - 1) >> PAGE_SHIFT);
-	if (err)
 		return err;
 	if (cmd == BLKDISCARD)
 		return range_execute(b, BLOCK_DISCARD, sector, n, l->max_discard_sectors);

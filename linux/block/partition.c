@@ -66,7 +66,7 @@ static void bdev_set(struct bdev *b, u64 start, u64 sectors)
 	int err = 0;
 
 	if (b->start != start || b->sectors > sectors)
-		cache_invalidate(b, 0, ~0ull);
+		cache_forget(bdev_cache(b));
 	b->start = start;
 	store_once(&b->sectors, sectors);
 	vm_object_set_size(&bdev_cache(b)->object, sectors * BLOCK_SECTOR);
@@ -295,8 +295,10 @@ int disk_rescan(struct disk *d)
 	mutex_unlock(&d->partitions_lock);
 	if (busy)
 		return -EBUSY;
-	cache_invalidate(d->bdevs[0], 0, 0); // the table's first page as it is on the disk
-	return partitions_scan(d);
+	// What programs wrote is to be found, and what came onto the disk in other ways.
+	int err = cache_clear(bdev_cache(d->bdevs[0]), 0, ~0ull);
+
+	return err ?: partitions_scan(d);
 }
 
 // ---- when ----

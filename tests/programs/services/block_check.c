@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h> // BLK...
 #include <time.h>
 
@@ -21,7 +22,7 @@
 #define BLKZEROOUT _IO(0x12, 127)
 #endif
 
-enum { PAGE = 4096, RUN_MAX = 80, THREADS = 4 };
+enum { PAGE = 4096, RUN_MAX = 80, THREADS = 6 };
 
 static const char *device;
 static uint64_t npages;
@@ -223,6 +224,34 @@ static void limits(void)
 	close(direct);
 }
 
+// A mapping shows what the device holds, after whatever way it got there.
+static void mapped(uint64_t version)
+{
+	enum { PAGES = 4, FIRST = 3 };
+	int cached = device_open(0), direct = device_open(O_DIRECT);
+	char *buf = pages_alloc(PAGES), *map = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
+						    MAP_SHARED, cached, FIRST * PAGE);
+	uint64_t range[2] = {FIRST * PAGE, PAGES * PAGE};
+
+	CHECK(map != MAP_FAILED);
+	fill(map, FIRST, PAGES, version);
+	read_pages(direct, buf, FIRST, PAGES);
+	compare(buf, FIRST, PAGES, version);
+	fill(buf, FIRST, PAGES, version + 1);
+	write_pages(direct, buf, FIRST, PAGES);
+	compare(map, FIRST, PAGES, version + 1);
+	fill(map, FIRST, PAGES, version + 2);
+	CHECK_EQ(ioctl(cached, BLKZEROOUT, range), 0);
+	CHECK(is_zero(map, PAGES * PAGE));
+	CHECK_EQ(fsync(cached), 0);
+	read_pages(direct, buf, FIRST, PAGES);
+	CHECK(is_zero(buf, PAGES * PAGE));
+	CHECK_EQ(munmap(map, PAGES * PAGE), 0);
+	free(buf);
+	close(cached);
+	close(direct);
+}
+
 // As mkfs: zeroes at both ends, then small pieces of a page here and there, all of it synced.
 static void mkfs_like(void)
 {
@@ -261,7 +290,8 @@ static atomic_int stop;
 static atomic_ulong transfers;
 static int tolerant; // zeroes may be read
 
-// Each thread has a part of the device; every second one goes past the cache.
+// Each thread has a part of the device. Every second one goes past the cache; of the others all but
+// the last make the cache forget everything now and then, also what it has of others' parts.
 static void *worker(void *arg)
 {
 	uint64_t me = (uintptr_t)arg, part = npages / THREADS, first = me * part;
@@ -274,7 +304,7 @@ static void *worker(void *arg)
 
 		fill(buf, page, n, turn);
 		write_pages(fd, buf, page, n);
-		if (!(me % 2) && turn % 4 == 0)
+		if (!(me % 2) && me < THREADS - 2 && turn % 4 == 0)
 			cache_drop(fd);
 		memset(buf, 0xcc, n * PAGE);
 		read_pages(fd, buf, page, n);
@@ -367,6 +397,7 @@ int main(int argc, char **argv)
 	whole_compare(O_DIRECT, 2);
 	whole_compare(0, 2);
 	both_ways(3);
+	mapped(5);
 	limits();
 	mkfs_like();
 	workers_run(until_moved, NULL);

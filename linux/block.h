@@ -91,6 +91,7 @@ struct bdev {
 	void *cache;		   // cache.c's
 	bool named;		   // has a file in /dev; partitions_lock
 	u32 opens;		   // partitions_lock
+	bool stale;		   // its sectors were changed through another bdev; atomic
 	struct io_account account; // of a partition; the whole disk's is the disk's
 };
 

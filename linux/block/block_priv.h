@@ -70,6 +70,7 @@ void account_end(struct io_account *a, const struct block_request *r, u64 now_ns
 
 // ---- partition.c ----
 void partitions_scan_later(struct disk *d);
+void bdevs_note_change(const struct block_request *r); // a request that wrote is finished; any lock
 struct bdev *bdev_make(struct disk *d, u32 partition); // partitions_lock held; nullptr: no memory
 
 // ---- cache.c, writeback.c ----

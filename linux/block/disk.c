@@ -92,6 +92,8 @@ static void request_finish(struct disk_queue *q, struct block_request *r, int st
 	account_end(&q->disk->account, r, now);
 	if (partition_account(r))
 		account_end(partition_account(r), r, now);
+	if (r->op != BLOCK_READ && r->op != BLOCK_FLUSH)
+		bdevs_note_change(r);
 	r->status = status;
 	if (r->done) {
 		r->done(r);

@@ -464,7 +464,8 @@ static int bdev_open(struct inode *inode, struct file *f)
 	bf->bdev = b;
 	bf->errors_seen = load_once(&bdev_cache(b)->errors);
 	mutex_lock(&b->disk->partitions_lock);
-	b->opens++;
+	if (!b->opens++ && xchg(&b->stale, false))
+		cache_invalidate(b, 0, ~0ull);
 	mutex_unlock(&b->disk->partitions_lock);
 	f->private_data = bf;
 	return 0;

@@ -105,6 +105,20 @@ struct bdev *bdev_next(struct bdev *after)
 	return nullptr;
 }
 
+// A disk and its partitions keep pages of their own for the same sectors. Who opens one of them
+// when nobody has it open finds what was written through another.
+void bdevs_note_change(const struct block_request *r)
+{
+	for (u32 i = 0; i < MINORS; i++) {
+		struct bdev *b = load_acquire(&r->disk->bdevs[i]);
+
+		if (b && b != r->bdev && !load_once(&b->stale) &&
+		    r->sector < load_once(&b->start) + load_once(&b->sectors) &&
+		    load_once(&b->start) < r->sector + r->nsectors)
+			store_once(&b->stale, true);
+	}
+}
+
 // ---- one scan ----
 
 struct found {

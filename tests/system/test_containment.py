@@ -18,7 +18,7 @@ from conftest import ARCH, ROOT, MachineConfig, initrd
 
 DOCUMENT = os.path.join(ROOT, "docs", "containment.md")
 CLASSES = ["lowered", "isolated", "privileged"]
-APPEND = "service.faulty={0} service.null=lowered service.faulty.deadline_ms=200 service.faulty.restarts=1000"
+APPEND = "service.faulty={0} service.null=lowered service.partitions=off service.faulty.deadline_ms=200 service.faulty.restarts=1000"
 DEADLINE, ELEVATION = "deadline of the call exceeded", "elevation from a place that is not recorded"
 STRANGE = "gate call that the service did not import"
 

@@ -4,6 +4,7 @@
 #pragma once
 #include "abi/gate/block.h"
 #include "abi/gate/partition.h"
+#include "base/atomic.h"
 #include "base/list.h"
 #include "core/lock.h"
 #include "core/wait.h"
@@ -25,6 +26,7 @@ struct block_request {
 	u32 nsectors;
 	u64 sector; // of 512 bytes, on the disk
 	const struct block_vec *vec;
+	struct bdev *bdev; // whom to account it to besides the disk; may be nullptr
 	// Finished: status is set. In the thread that found out, with a queue's lock held: may take
 	// spinlocks, wake, queue work; may free r. Not called by disk_execute.
 	void (*done)(struct block_request *r);
@@ -57,9 +59,21 @@ struct block_limits {
 	u32 flags;			   // enum block_flags
 };
 
+enum account_kind : u32 {
+	ACCOUNT_READ,
+	ACCOUNT_WRITE,
+	ACCOUNT_DISCARD,
+	ACCOUNT_FLUSH,
+	ACCOUNT_KINDS,
+};
+struct io_account { // account.c's; all of it atomic
+	atomic_u64 count[ACCOUNT_KINDS], sectors[ACCOUNT_KINDS], ns[ACCOUNT_KINDS];
+	u64 busy; // requests under way, and since when there are any
+	atomic_u64 busy_us;
+};
 struct disk_stats {
-	u64 count[3], sectors[3], ns[3]; // by BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH
-	u64 discards, discarded_sectors;
+	u64 count[ACCOUNT_KINDS], sectors[ACCOUNT_KINDS], ms[ACCOUNT_KINDS];
+	u64 busy_ms; // in which requests were under way
 	u32 in_flight;
 };
 
@@ -74,19 +88,23 @@ struct bdev {
 		sectors; // of 512 bytes; change under the disk's partitions_lock, read atomically
 	u8 uuid[16];
 	char label[72];
-	void *cache; // cache.c's
-	u32 opens;   // partitions_lock
+	void *cache;		   // cache.c's
+	bool named;		   // has a file in /dev; partitions_lock
+	u32 opens;		   // partitions_lock
+	bool stale;		   // its sectors were changed through another bdev; atomic
+	struct io_account account; // of a partition; the whole disk's is the disk's
 };
 
 const struct block_limits *disk_limits(const struct disk *d);
 const char *disk_name(const struct disk *d);
 constexpr u32 DISK_SERIAL = 24;				 // bytes, the terminating zero included
 void disk_serial(struct disk *d, char out[DISK_SERIAL]); // empty: not known
-void disk_stats_read(struct disk *d, struct disk_stats *out);
-// Every disk and partition, in order: false after the last.
-bool bdev_get(u32 index, struct bdev **out);
+void bdev_stats_read(struct bdev *b, struct disk_stats *out);
+// Every disk and its partitions, in order; nullptr: the first, or after the last.
+struct bdev *bdev_next(struct bdev *after);
 struct bdev *bdev_find(u32 major, u32 minor); // nullptr
-// Reads the partition table again: 0, -EBUSY: a partition is open; -EIO.
+// Reads the partition table again: 0; -EBUSY: a partition is open; -EIO; -ENODEV: nobody
+// understands tables now.
 int disk_rescan(struct disk *d);
 
 // ---- cached access ----

@@ -4,6 +4,7 @@
 INITRD_TOOL := $(PYTHON) tools/initrd.py --arch $(ARCH)
 TOOLS_INITRD := $(BUILD)/debian-tools.cpio
 PROGRAMS_INITRD := $(BUILD)/programs.cpio
+DISKS_INITRD := $(BUILD)/disk-tools.cpio
 
 .PHONY: initrd image
 initrd: $(INITRD) $(BUILD)/busybox
@@ -28,6 +29,13 @@ $(TOOLS_INITRD): tools/initrd.py user/init/init mk/image.mk
 	$(Q)$(INITRD_TOOL) $(addprefix --package ,dash bash coreutils grep sed gawk findutils procps \
 		ncurses-base busybox-static) --applets \
 		--init user/init/init --link gawk:/bin/awk --link dash:/bin/sh -o $@
+
+# lsblk and its kin, sfdisk.
+$(DISKS_INITRD): tools/initrd.py user/init/init mk/image.mk
+	@mkdir -p $(@D)
+	$(say) INITRD $@
+	$(Q)$(INITRD_TOOL) $(addprefix --package ,dash util-linux fdisk busybox-static) --applets \
+		--init user/init/init --link dash:/bin/sh -o $@
 
 # ./vm runs commands by it, whatever the initramfs holds.
 $(BUILD)/busybox: tools/initrd.py

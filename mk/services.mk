@@ -5,7 +5,7 @@
 
 SERVICE_DIRS := $(sort $(patsubst %/,%,$(dir $(wildcard services/*/*/*.c))))
 SERVICE_DIRS := $(filter-out services/arch/% services/lib/%,$(SERVICE_DIRS))
-SERVICE_BASE := base/fmt.c base/string.c base/errno.c base/crc32.c
+SERVICE_BASE := base/fmt.c base/string.c base/errno.c base/crc32.c base/utf16.c
 SERVICE_OUT := $(OUT)/services
 SERVICES := $(foreach d,$(SERVICE_DIRS),$(SERVICE_OUT)/$(d:services/%=%).so)
 

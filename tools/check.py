@@ -90,10 +90,11 @@ class Cache:
 
 
 def sources() -> list[str]:
-    """The files of the tree, tracked or not, that git does not ignore."""
+    """The files of the tree, tracked or not, that git does not ignore; not the bytes that fuzzers are fed."""
     listing = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], check=True,
                              capture_output=True, text=True).stdout
-    return sorted(path for path in set(listing.split("\0")) if path and os.path.isfile(path))
+    return sorted(path for path in set(listing.split("\0"))
+                  if os.path.isfile(path) and not path.startswith("tests/fuzz/"))
 
 
 def arch_of(path: str) -> str | None:

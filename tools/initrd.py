@@ -210,7 +210,7 @@ def add_packages(tree: Tree, packages: Packages, names: list[str]) -> None:
         if not level:
             raise Failure(f"no package has {', '.join(sorted(missing_libraries(tree)))}")
         seen.update(level)
-        libraries = [name for name in level if name.startswith("lib")]
+        libraries = [name for name in level if name.startswith(("lib", "zlib"))]
         packages.fetch(libraries)
         before = None
         while before != (before := missing_libraries(tree)):

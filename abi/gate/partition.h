@@ -5,6 +5,8 @@
 // disk has come or changed; the service reads what it wants by gate_partition_read() and reports
 // what it found by gate_partition_add(). All of a scan happens within the call.
 //
+// Concurrency. One scan at a time.
+//
 // Faults. The disk has no partitions until somebody asks for another scan (BLKRRPART); the disk
 // itself stays.
 #pragma once

@@ -84,14 +84,13 @@ void gate_stack_wake(struct service *s)
 }
 
 // The stack has no memory in this life of the service yet, or the port is of an earlier one.
-static __noinline int enter_slow(const struct gate_port *p, struct service *s,
-				 struct gate_stack *st)
+static __noinline int enter_slow(struct service *s, struct gate_stack *st, u32 generation)
 {
 	u32 live = load_once(&s->live);
 
 	if (!live)
 		return -EIO;
-	if (live != p->generation)
+	if (live != generation)
 		return -ENODEV;
 	return gate_stack_prepare(s, st);
 }
@@ -102,11 +101,12 @@ long gate_call_slow(struct gate_port *p, u32 op, u64 a1, u64 a2, u64 a3, u64 a4,
 {
 	struct thread *t = current();
 	struct service *s = p->service;
+	u32 generation = load_once(&p->generation); // of the life that is called, not 0
 	void *kept = nullptr;
 	long r;
 
 	assert(op < GATE_OPS_MAX && may_sleep());
-	if (!s || !p->generation)
+	if (!s || !generation)
 		return -ENODEV;
 	struct gate_stack *st = stack_claim_slow(s, t);
 
@@ -114,9 +114,9 @@ long gate_call_slow(struct gate_port *p, u32 op, u64 a1, u64 a2, u64 a3, u64 a4,
 		return -EIO;
 	bool hide = s->isolation == ISOLATION_ISOLATED;
 
-	r = load_once(&s->live) == p->generation && st->generation == p->generation
+	r = load_once(&s->live) == generation && st->generation == generation
 		    ? 0
-		    : enter_slow(p, s, st);
+		    : enter_slow(s, st, generation);
 	if (!r && hide)
 		r = arch_gate_registers_hide(&kept);
 	if (r) {
@@ -273,6 +273,8 @@ long gate_refuse(u32 call, u32 argument, int err)
 	struct service *s = st->service;
 	u64 address, offset, size;
 
+	if (load_once(&s->live) != st->generation) // it died; its handles are gone, which is no bug
+		return err;
 	if (st->refused++ >= REFUSALS_LOGGED)
 		return err;
 	address = caller_address(thread_entry_frame(current()));

@@ -509,7 +509,8 @@ static u64 option_u64(const struct service *s, const char *what, u64 otherwise)
 static bool configure(struct service *s)
 {
 	const char *all = cmdline_value("services"), *own = option(s, "");
-	bool runs = strcmp(s->folder, "test") != 0; // those run when they are asked for
+	// those run when they are asked for
+	bool runs = strcmp(s->folder, "test") != 0 && strcmp(s->folder, "example") != 0;
 
 	s->wanted = ISOLATION_LOWERED;
 	if (all && !isolation_parse(all, &s->wanted))

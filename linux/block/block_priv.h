@@ -59,13 +59,18 @@ struct disk {
 	struct bdev *
 		bdevs[MINORS]; // [0]: the whole; made once, never freed; partitions_lock for making
 	bool scanned;
-	atomic_u64 count[4], nsectors[4], ns[4]; // read, write, flush, discard
+	struct io_account account;
 };
 void disk_interrupt(struct disk *d, u32 queue);
 struct disk *disk_next(struct disk *after); // nullptr: first
 
+// ---- account.c ----
+void account_begin(struct io_account *a, u64 now_ns);
+void account_end(struct io_account *a, const struct block_request *r, u64 now_ns);
+
 // ---- partition.c ----
 void partitions_scan_later(struct disk *d);
+void bdevs_note_change(const struct block_request *r); // a request that wrote is finished; any lock
 struct bdev *bdev_make(struct disk *d, u32 partition); // partitions_lock held; nullptr: no memory
 
 // ---- cache.c, writeback.c ----

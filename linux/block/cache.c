@@ -141,6 +141,7 @@ static int run_read(struct cache *c, u64 first, u32 n, struct page **pages)
 		.nvec = n,
 		.sector = c->bdev->start + first * (PAGE_SIZE / BLOCK_SECTOR),
 		.vec = vec,
+		.bdev = c->bdev,
 	};
 
 	for (u32 i = 0; i < n; i++) {
@@ -288,13 +289,30 @@ u64 block_cache_shrink(u64 n)
 
 void cache_invalidate(struct bdev *b, u64 first_page, u64 last_page)
 {
-	vm_object_drop_clean(&bdev_cache(b)->object, first_page, last_page);
+	struct cache *c = bdev_cache(b);
+
+	if (!load_once(&c->object.npages))
+		return;
+	// What is just being written is clean, but not on the disk yet: not now.
+	mutex_lock(&c->sync_lock);
+	vm_object_drop_clean(&c->object, first_page, last_page);
+	mutex_unlock(&c->sync_lock);
+}
+
+int cache_clear(struct cache *c, u64 first, u64 last)
+{
+	vm_object_unmap(&c->object, first, last); // stores to mappings are noticed again
+	int err = atomic_load(&c->unwritten) ? cache_write(c, first, last) : 0;
+
+	if (!err)
+		cache_invalidate(c->bdev, first, last);
+	return err;
 }
 
 void block_cache_drop(void)
 {
 	for (struct cache *c = cache_next(nullptr); c; c = cache_next(c))
-		vm_object_drop_clean(&c->object, 0, ~0ull);
+		cache_invalidate(c->bdev, 0, ~0ull);
 }
 
 u64 block_cache_pages(void)

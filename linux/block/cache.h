@@ -43,6 +43,11 @@ u32 cache_page_sectors(const struct cache *c, u64 index);
 // c.
 int cache_write(struct cache *c, u64 first, u64 last);
 void cache_write_throttle(struct cache *c); // after writing: too much is dirty: write some
+// Writes what is dirty of pages [first, last] and drops them, so that what is read next comes from
+// the disk; but what is made dirty meanwhile stays. 0, or the error of writing.
+int cache_clear(struct cache *c, u64 first, u64 last);
+// Drops all pages, dirty ones too: what they belong to is no more.
+void cache_forget(struct cache *c);
 
 // The program's memory as the device reads or writes it. (linux/mm)
 ssize_t direct_transfer(struct bdev *b, struct io *io, bool write);

@@ -65,14 +65,13 @@ ssize_t direct_transfer(struct bdev *b, struct io *io, bool write)
 	if ((u64)io->pos % block || io->left % block)
 		return -EINVAL;
 	if (write)
-		vm_object_unmap(&c->object, first, last); // stores to mappings are noticed again
-	if (atomic_load(&c->unwritten))
+		err = cache_clear(c, first, last);
+	else if (atomic_load(&c->unwritten))
 		err = cache_write(c, first, last);
-	if (write && load_once(&c->object.npages))
-		cache_invalidate(b, first, last);
 	while (!err && io->left) {
 		struct pinned p;
-		struct block_request r = {.op = write ? BLOCK_WRITE : BLOCK_READ, .vec = p.vec};
+		struct block_request r = {
+			.op = write ? BLOCK_WRITE : BLOCK_READ, .vec = p.vec, .bdev = b};
 
 		err = pin_next(io, &p, min(l->max_sectors, 65536u) * (u64)BLOCK_SECTOR,
 			       min(l->segments, BLOCK_SEGMENTS), block, write);
@@ -88,8 +87,7 @@ ssize_t direct_transfer(struct bdev *b, struct io *io, bool write)
 		io->pos += p.nbytes;
 		done += p.nbytes;
 	}
-	if (write &&
-	    load_once(&c->object.npages)) // who read meanwhile may have what was there before
+	if (write) // who read meanwhile may have what was there before
 		cache_invalidate(b, first, last);
 	return done ? (ssize_t)done : err;
 }

@@ -79,19 +79,21 @@ static void serial_set(struct disk *d, const char *text, size_t len)
 
 // ---- ends of requests ----
 
-static u32 stat_of(enum block_op op)
+// The account of the partition that a request is for, if it is for one.
+static struct io_account *partition_account(const struct block_request *r)
 {
-	return op <= BLOCK_FLUSH ? op : 3;
+	return r->bdev && r->bdev->partition ? &r->bdev->account : nullptr;
 }
 
 static void request_finish(struct disk_queue *q, struct block_request *r, int status)
 {
-	struct disk *d = q->disk;
-	u32 s = stat_of(r->op);
+	u64 now = clock_monotonic_ns();
 
-	atomic_inc(&d->count[s]);
-	atomic_add(&d->nsectors[s], r->nsectors);
-	atomic_add(&d->ns[s], clock_monotonic_ns() - r->started_ns);
+	account_end(&q->disk->account, r, now);
+	if (partition_account(r))
+		account_end(partition_account(r), r, now);
+	if (r->op != BLOCK_READ && r->op != BLOCK_FLUSH)
+		bdevs_note_change(r);
 	r->status = status;
 	if (r->done) {
 		r->done(r);
@@ -216,6 +218,9 @@ void disk_submit(struct disk *d, struct block_request *r)
 	r->tries = 0;
 	r->complete = false;
 	r->started_ns = clock_monotonic_ns();
+	account_begin(&d->account, r->started_ns);
+	if (partition_account(r))
+		account_begin(partition_account(r), r->started_ns);
 	spin_lock(&q->slots_lock);
 	gone = load_once(&d->state) == DISK_GONE;
 	if (!gone) {
@@ -284,6 +289,12 @@ static u64 oldest_ns(struct disk_queue *q)
 	return oldest;
 }
 
+static u64 transfers(const struct disk *d)
+{
+	return atomic_load(&d->account.count[ACCOUNT_READ]) +
+	       atomic_load(&d->account.count[ACCOUNT_WRITE]);
+}
+
 // The queue's thread: polls when nobody else does, feeds the queue when the service came back, and
 // finds requests that never end.
 static void queue_thread(void *arg)
@@ -298,7 +309,7 @@ static void queue_thread(void *arg)
 		(void)wait_event_until(&q->idle,
 				       load_once(&q->fired) && !wait_queue_active(&q->pollers),
 				       load_once(&q->nin_flight) ? now + LOOK_NS : ~0ull);
-		u64 before = atomic_load(&q->disk->count[0]) + atomic_load(&q->disk->count[1]);
+		u64 before = transfers(q->disk);
 
 		if (!xchg(&q->fired, 0u)) {
 			now = clock_monotonic_ns();
@@ -308,9 +319,7 @@ static void queue_thread(void *arg)
 			continue;
 		}
 		queue_poll(q);
-		idle = atomic_load(&q->disk->count[0]) + atomic_load(&q->disk->count[1]) == before
-			       ? idle + 1
-			       : 0;
+		idle = transfers(q->disk) == before ? idle + 1 : 0;
 		if (idle > IDLE_POLLS_MAX) {
 			gate_port_fault(&q->disk->port, "interrupts without end");
 			idle = 0;
@@ -392,6 +401,7 @@ static void disk_detach(struct gate_object *o)
 	struct disk *d = object_of(o)->disk;
 
 	mutex_lock(&disks_lock);
+	store_once(&object_of(o)->ready, true); // it cannot be said any more
 	if (d->lives == object_of(o)->life) {
 		store_once(&d->state, DISK_WAITING);
 		disk_unbind(d);
@@ -650,6 +660,18 @@ int gate_block_ready(u64 disk)
 	return r;
 }
 
+// The memory of a request that is no longer in flight; then its slot may be used again.
+static void grant_withdraw(struct disk_object *b, struct disk_queue *q, u32 tag)
+{
+	mutex_lock(&b->grants_lock);
+	gate_grant_end(&b->grants[q->index * b->disk->depth + tag]);
+	mutex_unlock(&b->grants_lock);
+	spin_lock(&q->slots_lock);
+	if (q->life == b->life)
+		q->free[tag / 64] |= 1ull << tag % 64;
+	spin_unlock(&q->slots_lock);
+}
+
 int gate_block_complete(u64 disk, u32 queue, u32 tag, s32 status)
 {
 	struct gate_object *o = handle_get(disk, HANDLE_BLOCK);
@@ -662,20 +684,20 @@ int gate_block_complete(u64 disk, u32 queue, u32 tag, s32 status)
 
 	if (queue < d->nqueues && tag < d->depth && status <= 0 && status >= -MAX_ERRNO) {
 		struct disk_queue *q = &d->queues[queue];
+		bool granted = false;
 
-		if (unlikely(b->grants)) {
-			mutex_lock(&b->grants_lock);
-			gate_grant_end(&b->grants[queue * d->depth + tag]);
-			mutex_unlock(&b->grants_lock);
-		}
 		spin_lock(&q->slots_lock);
 		if (q->life == b->life && q->in_flight[tag]) {
 			r = q->in_flight[tag];
-			q->in_flight[tag] = nullptr;
+			q->in_flight[tag] = nullptr; // from here on nothing of it is granted
 			q->nin_flight--;
-			q->free[tag / 64] |= 1ull << tag % 64;
+			granted = load_once(&b->grants);
+			if (!granted)
+				q->free[tag / 64] |= 1ull << tag % 64;
 		}
 		spin_unlock(&q->slots_lock);
+		if (unlikely(granted))
+			grant_withdraw(b, q, tag);
 		if (r)
 			request_finish(q, r, status);
 	}
@@ -746,25 +768,12 @@ s64 gate_block_map(u64 disk, u32 queue, u32 tag)
 	if (queue < d->nqueues && tag < d->depth) {
 		mutex_lock(&b->grants_lock);
 		if (!b->grants)
-			b->grants = kcalloc(d->nqueues * d->depth, sizeof(*b->grants));
+			store_once(&b->grants, kcalloc(d->nqueues * d->depth, sizeof(*b->grants)));
 		r = b->grants ? map_locked(b, o->owner, queue, tag) : -ENOMEM;
 		mutex_unlock(&b->grants_lock);
 	}
 	gate_object_put(o);
 	return r;
-}
-
-void disk_stats_read(struct disk *d, struct disk_stats *out)
-{
-	*out = (struct disk_stats){.discards = atomic_load(&d->count[3]),
-				   .discarded_sectors = atomic_load(&d->nsectors[3])};
-	for (u32 i = 0; i < 3; i++) {
-		out->count[i] = atomic_load(&d->count[i]);
-		out->sectors[i] = atomic_load(&d->nsectors[i]);
-		out->ns[i] = atomic_load(&d->ns[i]);
-	}
-	for (u32 i = 0; i < d->nqueues; i++)
-		out->in_flight += load_once(&d->queues[i].nin_flight);
 }
 
 static void block_init(void)

@@ -300,12 +300,13 @@ static int range_get(const struct bdev *b, u64 arg, u64 *sector, u64 *n)
 
 static int range_execute(struct bdev *b, enum block_op op, u64 sector, u64 n, u32 max)
 {
-	int err = 0;
+	u64 first = sector * BLOCK_SECTOR >> PAGE_SHIFT,
+	    last = ((sector + n) * BLOCK_SECTOR - 1) >> PAGE_SHIFT;
+	// What is dirty beside the range in its first and last page must not be lost with them.
+	int err = cache_clear(bdev_cache(b), first, last);
 
-	cache_invalidate(b, sector * BLOCK_SECTOR >> PAGE_SHIFT,
-			 ((sector + n) * BLOCK_SECTOR - 1) >> PAGE_SHIFT);
 	while (n && !err) {
-		struct block_request r = {.op = op, .sector = b->start + sector};
+		struct block_request r = {.op = op, .sector = b->start + sector, .bdev = b};
 
 		r.nsectors = (u32)min(n, (u64)max);
 		err = disk_execute(b->disk, &r);
@@ -314,6 +315,7 @@ static int range_execute(struct bdev *b, enum block_op op, u64 sector, u64 n, u3
 		if (signal_fatal_pending())
 			err = err ?: -EINTR;
 	}
+	cache_invalidate(b, first, last); // what was read meanwhile
 	return err;
 }
 
@@ -333,6 +335,8 @@ static int zeroes_write(struct bdev *b, u64 sector, u64 n)
 		memset((u8 *)page_ptr(p) + off, 0, len);
 		err = cache_page_dirty(c, pos >> PAGE_SHIFT, p);
 		page_put(p);
+		if (err == -EAGAIN)
+			continue;
 		if (err)
 			return err;
 		pos += len;
@@ -356,11 +360,6 @@ static long range_ioctl(struct file *f, u32 cmd, u64 arg)
 		return -EOPNOTSUPP;
 	err = range_get(b, arg, &sector, &n);
 	if (err || !n)
-		return err;
-	// What is dirty beside the range in its first and last page must not be lost with them.
-	err = cache_write(bdev_cache(b), sector * BLOCK_SECTOR >> PAGE_SHIFT,
-			  ((sector + n) * BLOCK_SECTOR - 1) >> PAGE_SHIFT);
-	if (err)
 		return err;
 	if (cmd == BLKDISCARD)
 		return range_execute(b, BLOCK_DISCARD, sector, n, l->max_discard_sectors);
@@ -465,7 +464,8 @@ static int bdev_open(struct inode *inode, struct file *f)
 	bf->bdev = b;
 	bf->errors_seen = load_once(&bdev_cache(b)->errors);
 	mutex_lock(&b->disk->partitions_lock);
-	b->opens++;
+	if (!b->opens++ && xchg(&b->stale, false))
+		cache_invalidate(b, 0, ~0ull);
 	mutex_unlock(&b->disk->partitions_lock);
 	f->private_data = bf;
 	return 0;

@@ -4,7 +4,8 @@
 //
 // A disk is scanned by a thread, when it has come or a program asks for it. The service's answers
 // go into a list that belongs to the scan; only when it has ended well do they become bdevs. A bdev
-// is made once for a number and lives for ever; when its partition is gone it has no sectors.
+// is made once for a number and lives for ever; when its partition is gone it has no sectors, and
+// no file in /dev.
 //
 // Locks. disk.partitions_lock: its bdevs. provider_lock (shared while a scan runs): who scans.
 #include "base/fmt.h"
@@ -47,30 +48,35 @@ struct bdev *bdev_make(struct disk *d, u32 partition)
 	return b;
 }
 
-static struct bdev *bdev_publish(struct disk *d, u32 partition)
+// partitions_lock held.
+static struct bdev *bdev_get(struct disk *d, u32 partition)
 {
-	struct bdev *b = d->bdevs[partition];
+	struct bdev *b = d->bdevs[partition] ?: bdev_make(d, partition);
 
 	if (b)
-		return b;
-	b = bdev_make(d, partition);
-	if (!b)
-		return nullptr;
-	store_release(&d->bdevs[partition], b);
-	int err = dev_register_block(b->major, b->minor, b->name, 0660, &bdev_file_ops);
-
-	if (err)
-		log_err("%s: no file in /dev: error %d", b->name, -err);
+		store_release(&d->bdevs[partition], b);
 	return b;
 }
 
-static void bdev_resize(struct bdev *b, u64 start, u64 sectors)
+// Says where a bdev lies; partitions_lock held. A partition has a file in /dev while it has
+// sectors.
+static void bdev_set(struct bdev *b, u64 start, u64 sectors)
 {
+	bool named = sectors || !b->partition;
+	int err = 0;
+
 	if (b->start != start || b->sectors > sectors)
-		cache_invalidate(b, 0, ~0ull);
+		cache_forget(bdev_cache(b));
 	b->start = start;
 	store_once(&b->sectors, sectors);
 	vm_object_set_size(&bdev_cache(b)->object, sectors * BLOCK_SECTOR);
+	if (named && !b->named)
+		err = dev_register_block(b->major, b->minor, b->name, 0660, &bdev_file_ops);
+	else if (!named && b->named)
+		dev_unregister(true, b->major, b->minor, b->name);
+	b->named = named;
+	if (err)
+		log_err("%s: no file in /dev: error %d", b->name, -err);
 }
 
 struct bdev *bdev_find(u32 major, u32 minor)
@@ -84,18 +90,33 @@ struct bdev *bdev_find(u32 major, u32 minor)
 	return nullptr;
 }
 
-bool bdev_get(u32 index, struct bdev **out)
+struct bdev *bdev_next(struct bdev *after)
 {
-	for (struct disk *d = disk_next(nullptr); d; d = disk_next(d))
-		for (u32 i = 0; i < MINORS; i++) {
+	struct disk *d = after ? after->disk : disk_next(nullptr);
+	u32 i = after ? after->partition + 1 : 0;
+
+	for (; d; d = disk_next(d), i = 0)
+		for (; i < MINORS; i++) {
 			struct bdev *b = load_acquire(&d->bdevs[i]);
 
-			if (!b || (i && !load_once(&b->sectors)) || index--)
-				continue;
-			*out = b;
-			return true;
+			if (b && (!i || load_once(&b->sectors)))
+				return b;
 		}
-	return false;
+	return nullptr;
+}
+
+// A disk and its partitions keep pages of their own for the same sectors. Who opens one of them
+// when nobody has it open finds what was written through another.
+void bdevs_note_change(const struct block_request *r)
+{
+	for (u32 i = 0; i < MINORS; i++) {
+		struct bdev *b = load_acquire(&r->disk->bdevs[i]);
+
+		if (b && b != r->bdev && !load_once(&b->stale) &&
+		    r->sector < load_once(&b->start) + load_once(&b->sectors) &&
+		    load_once(&b->start) < r->sector + r->nsectors)
+			store_once(&b->stale, true);
+	}
 }
 
 // ---- one scan ----
@@ -214,19 +235,19 @@ static void partitions_take(struct disk *d, struct scan *s)
 			dropped++;
 			continue;
 		}
-		struct bdev *b = bdev_publish(d, e->number);
+		struct bdev *b = bdev_get(d, e->number);
 
 		if (!b)
 			continue;
 		there[e->number] = true;
 		n++;
-		bdev_resize(b, e->sector, e->sectors);
 		memcpy(b->uuid, e->uuid, sizeof(b->uuid));
 		strscpy(b->label, e->name, sizeof(b->label));
+		bdev_set(b, e->sector, e->sectors);
 	}
 	for (u32 i = 1; i < MINORS; i++)
 		if (d->bdevs[i] && !there[i])
-			bdev_resize(d->bdevs[i], 0, 0);
+			bdev_set(d->bdevs[i], 0, 0);
 	if (dropped)
 		log_warn("%s: %u partitions have numbers above %u and are left out", d->name,
 			 dropped, MINORS - 1);
@@ -234,15 +255,22 @@ static void partitions_take(struct disk *d, struct scan *s)
 		log_info("%s: %u partitions", d->name, n);
 }
 
+// -ENODEV: there is no service for it now; -EIO: the scan failed, whatever the service answered.
 static s64 scan_enter(struct disk *d, struct scan *s)
 {
-	s64 r;
+	s64 r = -ENODEV;
 
 	mutex_lock(&provider_lock);
-	r = provider.service ? handle_publish(provider.service, &s->object) : -ENODEV;
-	if (r > 0)
+	if (provider.service && provider.generation)
+		r = handle_publish(provider.service, &s->object);
+	if (r == -EIO) // it died just now
+		r = -ENODEV;
+	if (r > 0) {
 		r = partition_gate_scan(&provider, (u64)r, load_once(&d->sectors),
 					d->limits.logical_block);
+		if (r < 0 && r != -ENODEV)
+			r = -EIO;
+	}
 	mutex_unlock(&provider_lock);
 	return r;
 }
@@ -281,8 +309,10 @@ int disk_rescan(struct disk *d)
 	mutex_unlock(&d->partitions_lock);
 	if (busy)
 		return -EBUSY;
-	cache_invalidate(d->bdevs[0], 0, 0); // the table's first page as it is on the disk
-	return partitions_scan(d);
+	// What programs wrote is to be found, and what came onto the disk in other ways.
+	int err = cache_clear(bdev_cache(d->bdevs[0]), 0, ~0ull);
+
+	return err ?: partitions_scan(d);
 }
 
 // ---- when ----
@@ -297,10 +327,10 @@ static void scan_all(struct work *w)
 		if (load_once(&d->state) != DISK_READY)
 			continue;
 		mutex_lock(&d->partitions_lock);
-		struct bdev *b = bdev_publish(d, 0);
+		struct bdev *b = bdev_get(d, 0);
 
 		if (b)
-			bdev_resize(b, 0, load_once(&d->sectors));
+			bdev_set(b, 0, load_once(&d->sectors));
 		bool first = b && !d->scanned && load_once(&provider.service);
 
 		d->scanned |= first;
@@ -342,8 +372,11 @@ s64 gate_partition_register(u64 self, const struct partition_params *params,
 		r = -EBUSY;
 	else
 		r = gate_port_bind(&provider, s, &gate_partition_interface, params->cookie, ops);
-	if (!r)
+	if (!r) {
 		r = handle_publish(s, o);
+		if (r < 0) // it died meanwhile: its next life may register
+			gate_port_unbind(&provider);
+	}
 	mutex_unlock(&provider_lock);
 	gate_object_put(o);
 	if (r > 0)

@@ -52,6 +52,26 @@ int cache_page_dirty(struct cache *c, u64 index, struct page *p)
 	return err == -EEXIST ? 0 : err;
 }
 
+void cache_forget(struct cache *c)
+{
+	u64 index = 0;
+	struct page *p;
+
+	mutex_lock(&c->sync_lock);
+	spin_lock(&c->lock);
+	while ((p = radix_next(&c->dirty, &index))) {
+		radix_erase(&c->dirty, index);
+		__atomic_fetch_and(&p->flags, (u16)~PAGE_DIRTY, __ATOMIC_RELAXED);
+		page_put(p);
+		c->ndirty--;
+		atomic_dec(&c->unwritten);
+		atomic_dec(&dirty_pages);
+	}
+	spin_unlock(&c->lock);
+	mutex_unlock(&c->sync_lock);
+	vm_object_drop(&c->object, 0, ~0ull);
+}
+
 // ---- one pass ----
 
 struct batch {
@@ -137,6 +157,7 @@ static void batch_start(struct pass *pass, struct batch *b)
 		.op = BLOCK_WRITE,
 		.sector = c->bdev->start + b->first * (PAGE_SIZE / BLOCK_SECTOR),
 		.vec = b->vec,
+		.bdev = c->bdev,
 		.done = batch_done,
 	};
 	for (u32 i = 0; i < b->n; i++) {

@@ -12,13 +12,11 @@ extern const struct entry proc_pid_entry;	  // pid.c: a process's directory
 int proc_show_cmdline(struct text *t, struct node *n);
 int proc_show_cpuinfo(struct text *t, struct node *n);
 int proc_show_devices(struct text *t, struct node *n);
-int proc_show_diskstats(struct text *t, struct node *n);
 int proc_show_filesystems(struct text *t, struct node *n);
 int proc_show_interrupts(struct text *t, struct node *n);
 int proc_show_loadavg(struct text *t, struct node *n);
 int proc_show_meminfo(struct text *t, struct node *n);
 int proc_show_modules(struct text *t, struct node *n);
-int proc_show_partitions(struct text *t, struct node *n);
 int proc_show_slabinfo(struct text *t, struct node *n);
 int proc_show_stat(struct text *t, struct node *n);
 int proc_show_swaps(struct text *t, struct node *n);

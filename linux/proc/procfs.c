@@ -7,6 +7,7 @@
 #include "base/fmt.h"
 #include "core/init.h"
 #include "linux/misc/kmsg.h"
+#include "linux/proc/disks.h"
 #include "linux/proc/sysfs.h"
 
 // ---- processes in the root ----

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // sysfs.c owns the file system type "sysfs": processors, memory node, clock, PCI functions and the
-// kernel's own facts, as a table. Privileged.
+// kernel's own facts, as a table; block devices stand in disks.c. Privileged.
 //
 // It shows what programs look for and what is true here; there is no tree of kernel objects behind
 // it.
@@ -11,6 +11,7 @@
 #include "core/pci.h"
 #include "core/smp.h"
 #include "core/time.h"
+#include "linux/proc/disks.h"
 #include "linux/proc/memory_sums.h"
 #include "linux/proc/proc.h"
 #include "linux/service.h"
@@ -360,7 +361,7 @@ static const struct entry_dynamic char_devices = {
 	.entry = &char_device_entry, .next = char_next, .name = char_name};
 
 static const struct entry dev_entries[] = {
-	{.name = "block", .mode = S_IFDIR | 0555},
+	{"block", S_IFDIR | 0555, .dynamic = &sysfs_block_numbers},
 	{"char", S_IFDIR | 0555, .dynamic = &char_devices},
 	{},
 };
@@ -394,6 +395,7 @@ static const struct entry misc_entries[] = {
 	{},
 };
 static const struct entry class_entries[] = {
+	{"block", S_IFDIR | 0555, .dynamic = &sysfs_class_block},
 	{"misc", S_IFDIR | 0555, .children = misc_entries},
 	{},
 };
@@ -444,7 +446,7 @@ static const struct entry bus_entries[] = {
 	{},
 };
 static const struct entry root_entries[] = {
-	{.name = "block", .mode = S_IFDIR | 0555},
+	{"block", S_IFDIR | 0555, .dynamic = &sysfs_disks},
 	{"bus", S_IFDIR | 0555, .children = bus_entries},
 	{"class", S_IFDIR | 0555, .children = class_entries},
 	{"dev", S_IFDIR | 0555, .children = dev_entries},

@@ -189,25 +189,11 @@ int proc_show_swaps(struct text *t, struct node *n)
 	return 0;
 }
 
-// Nothing is loaded, and no disk is there.
+// Nothing is loaded.
 int proc_show_modules(struct text *t, struct node *n)
 {
 	(void)t;
 	(void)n;
-	return 0;
-}
-
-int proc_show_diskstats(struct text *t, struct node *n)
-{
-	(void)t;
-	(void)n;
-	return 0;
-}
-
-int proc_show_partitions(struct text *t, struct node *n)
-{
-	(void)n;
-	text_puts(t, "major minor  #blocks  name\n\n");
 	return 0;
 }
 

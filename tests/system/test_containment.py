@@ -18,7 +18,7 @@ from conftest import ARCH, ROOT, MachineConfig, initrd
 
 DOCUMENT = os.path.join(ROOT, "docs", "containment.md")
 CLASSES = ["lowered", "isolated", "privileged"]
-APPEND = "service.faulty={0} service.null=lowered service.faulty.deadline_ms=200 service.faulty.restarts=1000"
+APPEND = "service.faulty={0} service.null=lowered service.partitions=off service.faulty.deadline_ms=200 service.faulty.restarts=1000"
 DEADLINE, ELEVATION = "deadline of the call exceeded", "elevation from a place that is not recorded"
 STRANGE = "gate call that the service did not import"
 
@@ -35,6 +35,7 @@ class Case:
     isolated_result: int = 0     # the same, where it is another
     isolated_fault: bool = True  # does `what` hold for isolated too?
     lowered_fault: bool = True
+    differs: bool = False        # privileged, it breaks what entries rely on and so ends in another way each time
 
     def faults(self, isolation: str) -> bool:
         """Whether this class stops it by ending the service's life."""
@@ -87,15 +88,15 @@ TIME = [
     Case(67, "wait for ever", DEADLINE, "it was sleeping"),
 ]
 PRIVILEGE = [
-    Case(80, "elevate from a place that is not recorded", ELEVATION),
+    Case(80, "elevate from a place that is not recorded", ELEVATION, differs=True),
     Case(81, "write to null while elevated", "page fault, write of 0x8", "the null page", isolated_fault=False,
          isolated_result=-1),
     Case(82, "loop for ever while elevated", DEADLINE, "it was computing", isolated_fault=False, isolated_result=-1),
     Case(83, "return without lowering", None, isolated_result=-1),
-    Case(84, "make a system call of Linux's", "system call by a service", "number 1"),
-    Case(85, "make a gate call that does not exist", STRANGE, "which does not exist"),
-    Case(86, "make a gate call that it did not import", STRANGE),
-    Case(87, "return from the middle of a function", None),
+    Case(84, "make a system call of Linux's", "system call by a service", "number 1", differs=True),
+    Case(85, "make a gate call that does not exist", STRANGE, "which does not exist", differs=True),
+    Case(86, "make a gate call that it did not import", STRANGE, differs=True),
+    Case(87, "return from the middle of a function", None, differs=True),
 ]
 CALLS = [
     Case(100, "pass bad handles, buffers, lengths and functions to every call", None),
@@ -106,7 +107,7 @@ CALLS = [
     Case(105, "start threads until there are none", None),
 ]
 GP = "general protection fault"
-X86 = [Case(128 + i, f"`{name}`", GP) for i, name in enumerate(
+X86 = [Case(128 + i, f"`{name}`", GP, differs=name in ("wrmsr", "swapgs")) for i, name in enumerate(
     ["cli", "hlt", "mov cr3", "wrmsr", "out", "lgdt", "lidt", "invlpg", "swapgs"])] + [
     Case(137, "`clac`", "invalid opcode"), Case(138, "`mov dr7`", GP),
     Case(144, "an undefined instruction", "invalid opcode"), Case(145, "a breakpoint", "breakpoint"),
@@ -196,7 +197,7 @@ def test_privileged_is_recorded(case):
     except vm.VmError as error:
         text = error.console.decode(errors="replace") + str(error)
         assert "Kernel panic" in text or "machine was reset" in text, f"neither an answer nor a panic: {text}"
-    outcomes[case.number, "privileged"] = describe(text)
+    outcomes[case.number, "privileged"] = "differs from run to run" if case.differs else describe(text)
 
 
 @pytest.fixture(name="registers", scope="module")

@@ -189,7 +189,7 @@ def test_init_that_ends(door, first):
     assert "kill init" in complaint(door(first + cpio.overlay({"init": (0o755, b"#!/bin/busybox sh\nexit 3\n")})))
 
 
-@pytest.mark.parametrize("memory", ["4M", "8M", "16M", "24M"])
+@pytest.mark.parametrize("memory", ["5M", "8M", "16M", "24M"])
 def test_too_little_memory(door, memory):
     assert complaint(door(memory=memory)).startswith("Not enough memory")
 

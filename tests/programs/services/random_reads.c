@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What random reads of 4 KiB of a disk cost: disk_reads DEVICE [MiB [READS]]. Runs on Linux too.
-// Each page's first word has to be its number, as disk_reads_image of the tests makes it, so that
+// What random reads of 4 KiB of a disk cost: random_reads DEVICE [MiB [READS]]. Runs on Linux too.
+// Each page's first word has to be its number, as random_reads_image of the tests makes it, so that
 // no answer can be quick and wrong. Prints a line for each way of reading: name and reads a second.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,7 +28,7 @@ static double now(void)
 
 static void die(const char *what)
 {
-	fprintf(stderr, "disk_reads: %s: %s\n", what, strerror(errno));
+	fprintf(stderr, "random_reads: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
@@ -51,7 +51,7 @@ static void *run(void *arg)
 		if (pread(j->fd, buf, PAGE, (off_t)(page * PAGE)) != PAGE)
 			die("read");
 		if (buf[0] != page) {
-			fprintf(stderr, "disk_reads: page %llu holds %llx\n",
+			fprintf(stderr, "random_reads: page %llu holds %llx\n",
 				(unsigned long long)page, (unsigned long long)buf[0]);
 			exit(1);
 		}

@@ -4,7 +4,7 @@
 #include "core/ktest.h"
 #include "core/random.h"
 #include "core/slab.h"
-#include "core/test_threads.h"
+#include "core/threads_test.h"
 
 #include "base/sort.h"
 #include "base/string.h"

@@ -2,7 +2,7 @@
 // mutex_test.c: mutexes and reader-writer locks among several threads.
 #include "core/ktest.h"
 #include "core/lock.h"
-#include "core/test_threads.h"
+#include "core/threads_test.h"
 
 constexpr u32 THREADS = 6;
 constexpr u32 ROUNDS = 300;

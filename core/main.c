@@ -13,7 +13,6 @@
 #include "core/page.h"
 #include "core/panic.h"
 #include "core/personality.h"
-#include "core/random.h"
 #include "core/rcu.h"
 #include "core/slab.h"
 #include "core/smp.h"
@@ -66,7 +65,6 @@ void kernel_main(void)
 	acpi_init();
 	irq_init();
 	time_init();
-	random_init();
 	fpu_init();
 	elevate_init();
 	struct thread *rest = kthread_create(boot_rest, nullptr, "boot");

@@ -4,7 +4,7 @@
 #include "base/fmt.h"
 #include "core/init.h"
 #include "core/log.h"
-#include "core/random.h"
+#include "linux/random.h"
 #include "core/time.h"
 #include "linux/vm.h"
 

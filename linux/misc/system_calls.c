@@ -2,7 +2,7 @@
 // Owns calls about the machine as a whole: sysinfo, getrandom, reboot.
 #include "core/acpi.h"
 #include "core/log.h"
-#include "core/random.h"
+#include "linux/random.h"
 #include "core/thread.h"
 #include "core/time.h"
 #include "core/uaccess.h"

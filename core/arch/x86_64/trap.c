@@ -13,11 +13,11 @@
 #include "core/arch/x86_64/x86.h"
 #include "core/cmdline.h"
 #include "core/gate/service.h"
+#include "core/irq.h"
 #include "core/log.h"
 #include "core/mmu_space.h"
 #include "core/panic.h"
 #include "core/personality.h"
-#include "core/random.h"
 #include "core/rcu.h"
 #include "core/time.h"
 #include "core/uaccess.h"
@@ -293,7 +293,7 @@ static void interrupt(struct trap_frame *f, u64 vector)
 {
 	this_cpu_add(preempt_count, PREEMPT_IRQ);
 	rcu_irq_enter();
-	random_add_timing();
+	irq_timing_note();
 	switch (vector) {
 	case VECTOR_TIMER:
 		lapic_eoi();

@@ -77,10 +77,6 @@ static __always_inline u64 cpu_cycles(void)
 		__asm__ volatile("cli; hlt" ::: "memory");
 }
 
-// One number from the CPU's own generator. Result: bits of entropy in *out that may be counted on,
-// 0 when there is no such generator or it had nothing to give. Any context. (rdrand.c)
-u32 arch_random_seed(u64 *out);
-
 // Can [addr, addr + len) be read without a fault? Walks the live page tables; any context, takes no
 // lock. Kernel half only: false for a program's addresses. (pagewalk.c)
 bool arch_kernel_range_readable(uintptr_t addr, size_t len);

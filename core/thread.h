@@ -43,7 +43,7 @@ enum thread_work : u32 {
 	WORK_FULL_FRAME = 1 << 3, // registers were changed: return by the full path. Cleared by it
 	WORK_ROOT = 1 << 4,	  // core: a gate left a service's view loaded
 	WORK_TRACE_ENTRY =
-		1 << 8, // system calls go through personality->syscall_slow (ptrace, seccomp)
+		1 << 8, // personality->syscall_enter and syscall_leave run around system calls
 };
 
 struct sched_entity { // run-queue lock of thread.cpu

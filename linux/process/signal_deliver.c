@@ -295,7 +295,7 @@ void signal_exception(struct trap_frame *f, const struct exception *e);
 void signal_exception(struct trap_frame *f, const struct exception *e)
 {
 	struct task *t = current_task();
-	(void)f;
+	trace_fault(f, e);
 	t->fault_vector = e->vector;
 	t->fault_error = e->detail;
 	t->fault_addr = e->kind == EXC_PAGE_FAULT ? e->addr : 0;

@@ -198,6 +198,8 @@ static struct personality linux_personality = {
 	.name = "Linux",
 	.syscalls = syscall_functions,
 	.syscall_unknown = syscall_unknown,
+	.syscall_enter = trace_call,
+	.syscall_leave = trace_result,
 	.fault = vm_fault,
 	.exception = signal_exception,
 	.exit_to_user = signal_handle,
@@ -212,6 +214,7 @@ static void linux_register(void)
 	signal_init_caches();
 	futex_init();
 	vdso_init();
+	trace_init();
 	linux_personality.nsyscalls = syscall_table_size();
 	personality_register(&linux_personality);
 }

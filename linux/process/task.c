@@ -38,6 +38,7 @@ struct task *task_alloc(const char *name)
 	}
 	sigpending_init(&t->pending);
 	list_init(&t->process_link);
+	trace_task(t);
 	return t;
 }
 

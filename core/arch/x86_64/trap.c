@@ -11,7 +11,6 @@
 #include "core/arch/x86_64/asm_offsets.h"
 #include "core/arch/x86_64/cpu_priv.h"
 #include "core/arch/x86_64/x86.h"
-#include "core/cmdline.h"
 #include "core/gate/service.h"
 #include "core/irq.h"
 #include "core/log.h"
@@ -48,17 +47,13 @@ enum { PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4, PF_RESERVED = 8, PF_FETCH = 16
 const struct personality *personality;
 u64 syscall_count;
 const void *const *syscall_table;
-static bool trace_calls; // immutable after boot
 
 void personality_register(const struct personality *p)
 {
 	assert_always(!personality);
 	syscall_table = p->syscalls;
 	__atomic_store_n(&personality, p, __ATOMIC_RELEASE);
-	// With halyard.trace no number is within the fast path's bounds: every call takes the slow
-	// path, which logs it.
-	trace_calls = cmdline_has("halyard.trace");
-	__atomic_store_n(&syscall_count, trace_calls ? 0 : (u64)p->nsyscalls, __ATOMIC_RELEASE);
+	__atomic_store_n(&syscall_count, (u64)p->nsyscalls, __ATOMIC_RELEASE);
 }
 
 struct extable_entry {
@@ -165,9 +160,6 @@ static void program_exception(struct trap_frame *f, u64 vector, u64 error, u64 a
 		e.kind = EXC_PROTECTION;
 		break;
 	}
-	if (trace_calls)
-		klog(LOG_INFO, "%u %s: %s at %#llx, ip %#llx, sp %#llx, error %#llx", current()->id,
-		     current()->name, fault_name(vector), addr, f->rip, f->rsp, error);
 	irq_enable();
 	personality->exception(f, &e);
 }
@@ -427,13 +419,7 @@ void syscall_slow_path(struct trap_frame *f)
 	if (nr < personality->nsyscalls) {
 		typedef long (*call_t)(u64, u64, u64, u64, u64, u64);
 		call_t call = (call_t)syscall_table[nr];
-		if (trace_calls)
-			klog(LOG_INFO, "%u %s: call %llu (%#llx, %#llx, %#llx, %#llx)", t->id,
-			     t->name, nr, f->rdi, f->rsi, f->rdx, f->r10);
 		f->rax = (u64)call(f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9);
-		if (trace_calls)
-			klog(LOG_INFO, "%u %s: call %llu = %lld", t->id, t->name, nr,
-			     (long long)f->rax);
 	} else if (nr == HALYARD_NR_LOWER || nr == HALYARD_NR_ELEVATE) {
 		f->rax = (u64)native_call(nr);
 	} else {

@@ -13,8 +13,7 @@
 #include "linux/process/vdso.h"
 #include "linux/syscall_table.h"
 #include "linux/syscalls.h"
-
-void signal_exception(struct trap_frame *f, const struct exception *e);
+#include <linux_arch/signal.h>
 
 // ---- init's arguments and environment: what on the command line is nobody else's, as Linux passes
 // it on ----

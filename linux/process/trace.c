@@ -55,6 +55,6 @@ void trace_fault(const struct trap_frame *f, const struct exception *e)
 	const struct thread *t = current();
 
 	if (tracing)
-		log_info("%u %s: exception %u at %#llx, ip %#llx, sp %#llx, error %#x", t->id,
-			 t->name, e->vector, e->addr, frame_ip(f), frame_sp(f), e->detail);
+		log_info("%u %s: exception %u at %#llx, ip %#llx, sp %#llx, error %#llx", t->id,
+			 t->name, e->vector, e->addr, frame_ip(f), frame_sp(f), e->error);
 }

@@ -177,7 +177,9 @@ int fpu_state_load_user(const void __user *from, u32 len)
 			reload(t);
 		} else {
 			// XSAVEOPT would believe that the area still holds what was not changed in
-			// the registers
+			// the registers; and no XSAVE writes the header's rest, at which XRSTOR
+			// faults.
+			memset(area + XSAVE_LEGACY, 0, XSAVE_HEADER);
 			__asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
 		}
 		preempt_enable();

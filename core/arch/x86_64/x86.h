@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// x86.h: single x86-64 instructions (ports, MSRs, CPUID, TSC, device registers) as C functions.
+// x86.h: single x86-64 instructions (ports, MSRs, TSC, device registers) as C functions.
 // Privileged.
 #pragma once
 
 #include "base/compiler.h"
 #include "base/types.h"
+#include <arch/cpuid.h>
 
 static __always_inline u8 inb(u16 port)
 {
@@ -46,18 +47,6 @@ static __always_inline u64 rdmsr(u32 msr)
 static __always_inline void wrmsr(u32 msr, u64 v)
 {
 	__asm__ volatile("wrmsr" ::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
-}
-
-struct cpuid_regs {
-	u32 eax, ebx, ecx, edx;
-};
-static __always_inline struct cpuid_regs cpuid(u32 leaf, u32 subleaf)
-{
-	struct cpuid_regs r;
-	__asm__ volatile("cpuid"
-			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
-			 : "a"(leaf), "c"(subleaf));
-	return r;
 }
 
 // Not ordered with the instructions around it.

@@ -34,17 +34,6 @@ static inline bool cpu_has(enum cpu_feature f)
 	return cpu_features >> f & 1;
 }
 
-const char *cpu_model(void); // as CPUID names it
-// For /proc/cpuinfo.
-struct cpu_ident {
-	char vendor[13];
-	u32 family, model, stepping;
-	u64 leaf1_ecx, leaf1_edx, leaf7_ebx, leaf7_ecx, leaf7_edx, ext_ecx, ext_edx;
-	u32 cache_kib; // L2
-	u32 phys_bits, virt_bits;
-};
-void cpu_ident(struct cpu_ident *out);
-
 // Enables interrupts and sleeps until one comes, in one step. Called with interrupts off.
 static __always_inline void cpu_idle(void)
 {

@@ -342,7 +342,7 @@ static int sites_read(struct image *im, u64 start, u64 end)
 			return bad(im, "an elevation site lies outside of the code");
 	s->nsites = (u32)n;
 	if (s->isolation == ISOLATION_LOWERED)
-		elevate_allow_services();
+		elevate_allow();
 	return 0;
 }
 

@@ -8,7 +8,6 @@
 #include "core/arch/x86_64/cpu_priv.h"
 #include "core/arch/x86_64/x86.h"
 #include "core/cmdline.h"
-#include "core/elevate.h"
 #include "core/log.h"
 #include "core/mmu_space.h"
 #include "core/page.h"
@@ -138,7 +137,6 @@ static atomic_u32 started;
 	mmu_init_cpu(); // off the trampoline's root
 	cpu_controls_init();
 	fpu_init_cpu();
-	elevate_init_cpu();
 	lapic_init_ap();
 	time_init_cpu();
 	__atomic_store_n(&started.v, 1, __ATOMIC_RELEASE);

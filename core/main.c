@@ -39,7 +39,6 @@ static void boot_rest(void *unused)
 	work_init_all();
 	smp_init();
 	page_reclaim_boot(BOOTMEM_LOADER);
-	sched_loadavg_start();
 	initcalls_run();
 	services_boot();
 	ktest_run_if_asked();

@@ -163,14 +163,11 @@ struct sched_stats {
 	u32 running;
 };
 void sched_cpu_stats(u32 cpu, struct sched_stats *out);
-u32 sched_nr_running(void);
-void sched_loadavg(
-	u64 out_fixed11[3]); // 1, 5, 15 minutes, 11 fraction bits as in sysinfo(2) before shifting
+u32 sched_nr_running(void); // threads that run or could, on all CPUs
 void sched_init(void);
 struct thread *sched_idle_create(u32 cpu); // the idle thread of a CPU about to start; its run queue
 					   // works from then on. nullptr: no memory
 void sched_kicked(void); // the reschedule interrupt arrived; interrupts off
-void sched_loadavg_start(void);
 [[noreturn]] void sched_idle_loop(void);
 void sched_start_cpu(void);
 

@@ -82,7 +82,7 @@ struct thread {
 	bool on_cpu;		      // atomic; its registers are on a CPU right now
 	u32 cpu;		      // run-queue lock; atomic read
 	cpumask_t affinity;	      // run-queue lock
-	u64 user_ticks, system_ticks; // samples; owner CPU
+	u64 user_ticks, system_ticks; // ticks that met it in its program, in the kernel; owner CPU
 	u64 start_ns;		      // immutable; monotonic
 	atomic_u64 switches_voluntary, switches_forced, faults_minor, faults_major;
 	// waiting
@@ -154,8 +154,6 @@ int sched_set_affinity(struct thread *t,
 		       cpumask_t mask); // -EINVAL: no CPU of it runs; migrates at once when needed
 u64 sched_rr_interval_ns(const struct thread *t);
 u64 thread_runtime_ns(const struct thread *t); // CPU time so far, the running slice included
-void thread_times(const struct thread *t, u64 *user_ns,
-		  u64 *system_ns); // runtime split by the samples; user+system = runtime
 
 struct sched_stats {
 	u64 switches;

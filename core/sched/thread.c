@@ -2,7 +2,6 @@
 // Threads: making, ending, policies, times. Privileged.
 #include "base/errno.h"
 #include "base/fmt.h"
-#include "base/muldiv.h"
 #include "base/string.h"
 #include "core/panic.h"
 #include "core/personality.h"
@@ -315,19 +314,6 @@ u64 thread_runtime_ns(const struct thread *t)
 			sum += (u64)running;
 	}
 	return sum;
-}
-
-void thread_times(const struct thread *t, u64 *user_ns, u64 *system_ns)
-{
-	u64 total = thread_runtime_ns(t), u = t->user_ticks, s = t->system_ticks;
-
-	if (!(u + s)) { // never met by a tick: programs mostly run their own code
-		*user_ns = t->space ? total : 0;
-		*system_ns = total - *user_ns;
-		return;
-	}
-	*user_ns = mul_div_u64(total, u, u + s);
-	*system_ns = total - *user_ns;
 }
 
 void sched_cpu_stats(u32 cpu, struct sched_stats *out)

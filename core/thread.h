@@ -88,7 +88,6 @@ struct thread {
 	// waiting
 	atomic_u32 interrupted; // bit 0: interruptible waits end (signal), bit 1: killable waits
 				// end too
-	u32 pagefaults_off;	// own thread
 #if CONFIG_DEBUG
 	struct held_lock {
 		const void *lock;

@@ -121,7 +121,7 @@ static void page_fault(struct trap_frame *f, u64 error, u64 addr)
 			fixup = extable_find(f->rip);
 			if (!fixup)
 				goto bad;
-			if (t->pagefaults_off || !(f->rflags & RFLAGS_IF) ||
+			if (!(f->rflags & RFLAGS_IF) ||
 			    (this_cpu_read(preempt_count) & PREEMPT_MASK)) {
 				f->rip = fixup;
 				return;

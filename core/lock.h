@@ -152,8 +152,7 @@ void mutex_lock(mutex_t *m);
 [[nodiscard]] int mutex_lock_killable(mutex_t *m); // -EINTR when the thread is being killed
 void mutex_unlock(mutex_t *m);
 #endif
-void mutex_lock_nested(mutex_t *m);   // second of one class; the caller's comment says the order
-bool mutex_is_held(const mutex_t *m); // by this thread
+void mutex_lock_nested(mutex_t *m); // second of one class; the caller's comment says the order
 
 // What the fast paths fall back to (core/sync/mutex.c).
 void mutex_lock_slow(mutex_t *m);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The kernel's log: a ring of records, copied to the console as they come. Privileged.
 #pragma once
-#include <stdarg.h>
-
 #include "base/compiler.h"
 #include "base/types.h"
 
@@ -21,7 +19,6 @@ enum log_level : u8 {
 // the console. Any context, NMI included; never sleeps, never allocates; lines over 480 bytes are
 // cut.
 __printf(2, 3) void klog(enum log_level level, const char *fmt, ...);
-__printf(2, 0) void kvlog(enum log_level level, const char *fmt, va_list args);
 
 #define log_err(...)	klog(LOG_ERR, __VA_ARGS__)
 #define log_warn(...)	klog(LOG_WARN, __VA_ARGS__)

@@ -166,7 +166,6 @@ struct thread *sched_idle_create(u32 cpu); // the idle thread of a CPU about to 
 					   // works from then on. nullptr: no memory
 void sched_kicked(void); // the reschedule interrupt arrived; interrupts off
 [[noreturn]] void sched_idle_loop(void);
-void sched_start_cpu(void);
 
 static inline bool thread_interrupt_pending(u32 state)
 {

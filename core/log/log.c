@@ -20,6 +20,8 @@
 // in order, nobody waits for a console but the one who prints, and `printing` is given up after
 // every record, so that preemption is off for one line at most. Until a console is there records
 // just collect.
+#include <stdarg.h>
+
 #include "core/log.h"
 #include "core/cmdline.h"
 #include "core/lock.h"
@@ -319,14 +321,17 @@ bool console_in_panic(void)
 
 // ---- writing and reading ----
 
-void kvlog(enum log_level level, const char *fmt, va_list args)
+void klog(enum log_level level, const char *fmt, ...)
 {
 	char text[TEXT_MAX + 1];
-	size_t len = (size_t)vscnprintf(text, sizeof(text), fmt, args);
 	u64 now = clock_monotonic_ns();
 	irqflags_t flags;
 	bool locked;
+	va_list args;
 
+	va_start(args, fmt);
+	size_t len = (size_t)vscnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
 	if (len && text[len - 1] == '\n')
 		len--;
 	if (!log_enter(&flags, &locked)) {
@@ -340,15 +345,6 @@ void kvlog(enum log_level level, const char *fmt, va_list args)
 	append(level, now, text, len);
 	log_leave(flags, locked);
 	print_all();
-}
-
-void klog(enum log_level level, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	kvlog(level, fmt, args);
-	va_end(args);
 }
 
 ssize_t log_read(u64 *seq, struct log_record_info *info, char *buf, size_t cap)

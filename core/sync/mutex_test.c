@@ -56,12 +56,11 @@ KTEST(mutex, try_and_ownership)
 	mutex_t m;
 
 	mutex_init(&m, LOCK_test_outer);
-	EXPECT_FALSE(mutex_is_held(&m));
 	ASSERT_TRUE(mutex_trylock(&m));
-	EXPECT_TRUE(mutex_is_held(&m));
+	assert_held(&m);
 	EXPECT_FALSE(mutex_trylock(&m));
 	mutex_unlock(&m);
-	EXPECT_FALSE(mutex_is_held(&m));
+	EXPECT_EQ(m.owner, 0u);
 }
 
 static atomic_ptr waiting_thread;

@@ -87,11 +87,6 @@ u64 clock_realtime_ns(void)
 	return clock_monotonic_ns() + atomic_load(&clock.realtime_offset);
 }
 
-u64 clock_resolution_ns(void)
-{
-	return 1;
-}
-
 const char *clock_source_name(void)
 {
 	return load_once(&clock.source) == SOURCE_TSC ? "tsc" : "hpet";

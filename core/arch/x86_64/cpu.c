@@ -198,21 +198,12 @@ static void features_probe(void)
 	if (max_ext >= 0x80000007)
 		e7 = cpuid(0x80000007, 0);
 	feature(CPU_PCID, l1.ecx >> 17 & 1);
-	feature(CPU_X2APIC, l1.ecx >> 21 & 1);
-	feature(CPU_TSC_DEADLINE, l1.ecx >> 24 & 1);
-	feature(CPU_AVX, l1.ecx >> 28 & 1);
 	feature(CPU_RDRAND, l1.ecx >> 30 & 1);
 	feature(CPU_HYPERVISOR, l1.ecx >> 31 & 1);
 	feature(CPU_PGE, l1.edx >> 13 & 1);
-	feature(CPU_SMEP, l7.ebx >> 7 & 1);
-	feature(CPU_ERMS, l7.ebx >> 9 & 1);
-	feature(CPU_INVPCID, l7.ebx >> 10 & 1);
-	feature(CPU_AVX512, l7.ebx >> 16 & 1);
 	feature(CPU_RDSEED, l7.ebx >> 18 & 1);
 	feature(CPU_SMAP, l7.ebx >> 20 & 1);
 	feature(CPU_UMIP, l7.ecx >> 2 & 1);
-	feature(CPU_RDPID, l7.ecx >> 22 & 1);
-	feature(CPU_1G_PAGES, e1.edx >> 26 & 1);
 	feature(CPU_RDTSCP, e1.edx >> 27 & 1);
 	feature(CPU_TSC_INVARIANT, e7.edx >> 8 & 1);
 	if (max >= 0xd)

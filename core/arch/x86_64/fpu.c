@@ -111,7 +111,6 @@ void fpu_state_save(struct thread *t)
 // Whose state the registers of this CPU hold; idle threads leave it alone. Owner CPU only.
 static DEFINE_PERCPU(struct thread *, fpu_owner);
 
-void fpu_switch(struct thread *prev, struct thread *next);
 void fpu_switch(struct thread *prev, struct thread *next)
 {
 	u32 here = this_cpu_id() + 1;

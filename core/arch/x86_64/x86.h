@@ -70,37 +70,17 @@ static __always_inline void cpu_pause(void)
 }
 
 // Device registers: exactly one access of exactly this width, in program order.
-static __always_inline u8 mmio_read8(const volatile void *p)
-{
-	return *(const volatile u8 *)p;
-}
-static __always_inline u16 mmio_read16(const volatile void *p)
-{
-	return *(const volatile u16 *)p;
-}
 static __always_inline u32 mmio_read32(const volatile void *p)
 {
 	return *(const volatile u32 *)p;
-}
-static __always_inline u64 mmio_read64(const volatile void *p)
-{
-	return *(const volatile u64 *)p;
 }
 static __always_inline void mmio_write8(volatile void *p, u8 v)
 {
 	*(volatile u8 *)p = v;
 }
-static __always_inline void mmio_write16(volatile void *p, u16 v)
-{
-	*(volatile u16 *)p = v;
-}
 static __always_inline void mmio_write32(volatile void *p, u32 v)
 {
 	*(volatile u32 *)p = v;
-}
-static __always_inline void mmio_write64(volatile void *p, u64 v)
-{
-	*(volatile u64 *)p = v;
 }
 
 // Intel SDM volume 4, AMD APM volume 2 appendix A.
@@ -108,14 +88,11 @@ enum msr : u32 {
 	MSR_APIC_BASE = 0x1b,
 	MSR_TSC_DEADLINE = 0x6e0,
 	MSR_PAT = 0x277,
-	MSR_MISC_ENABLE = 0x1a0,
 	MSR_X2APIC = 0x800, // + register number (MMIO offset / 16)
 	MSR_EFER = 0xc0000080,
 	MSR_STAR = 0xc0000081,
 	MSR_LSTAR = 0xc0000082,
-	MSR_CSTAR = 0xc0000083,
 	MSR_SYSCALL_MASK = 0xc0000084,
-	MSR_FS_BASE = 0xc0000100,
 	MSR_GS_BASE = 0xc0000101,
 	MSR_KERNEL_GS_BASE = 0xc0000102,
 	MSR_TSC_AUX = 0xc0000103,

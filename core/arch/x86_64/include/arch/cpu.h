@@ -8,25 +8,16 @@ struct trap_frame;
 
 enum cpu_feature : u32 {
 	CPU_PCID,
-	CPU_INVPCID,
 	CPU_PGE,
-	CPU_1G_PAGES,
-	CPU_SMEP,
 	CPU_SMAP,
 	CPU_UMIP,
-	CPU_X2APIC,
-	CPU_TSC_DEADLINE,
 	CPU_TSC_INVARIANT,
 	CPU_RDTSCP,
-	CPU_RDPID,
 	CPU_RDRAND,
 	CPU_RDSEED,
 	CPU_XSAVEOPT,
-	CPU_AVX,
-	CPU_AVX512,
 	CPU_HYPERVISOR,
 	CPU_TCG,
-	CPU_ERMS,
 };
 extern u64 cpu_features; // bit n: enum cpu_feature n; immutable after cpu_early_init()
 static inline bool cpu_has(enum cpu_feature f)

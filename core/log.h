@@ -40,10 +40,8 @@ u64 log_seq_first(void);
 u64 log_seq_next(void);
 u32 log_set_console_level(u32 level); // returns the level before; records with level < it are shown
 u32 log_console_level(void);
-void log_configure(void);  // takes loglevel=N, quiet, debug and ignore_loglevel from the command
-			   // line; once it is parsed
-void log_clear_mark(void); // SYSLOG_ACTION_CLEAR: remember log_seq_next()
-u64 log_cleared_seq(void);
+void log_configure(void); // takes loglevel=N, quiet, debug and ignore_loglevel from the command
+			  // line; once it is parsed
 
 // Where console text goes. Registered at boot; the first one gets what was logged before. write
 // must work in any context.

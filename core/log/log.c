@@ -43,7 +43,6 @@ static struct logring ring = LOGRING_INIT(ring_bytes); // log_lock
 static spinlock_t log_lock = SPINLOCK_INIT(LOCK_log);
 static struct logring_cursor last_read; // log_lock; readers come in order: where the last one ended
 static struct logring_cursor next_print;	  // whoever holds `printing`
-static u64 cleared_seq;				  // atomic
 static u32 console_level = CONSOLE_LEVEL_DEFAULT; // atomic
 static bool show_all;				  // immutable after boot
 
@@ -331,14 +330,4 @@ void log_configure(void)
 		level = (u32)clamp(cmdline_u64("loglevel", level), 1, 15);
 	show_all = cmdline_has("ignore_loglevel");
 	log_set_console_level(level);
-}
-
-void log_clear_mark(void)
-{
-	store_once(&cleared_seq, log_seq_next());
-}
-
-u64 log_cleared_seq(void)
-{
-	return load_once(&cleared_seq);
 }

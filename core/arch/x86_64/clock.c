@@ -33,6 +33,7 @@
 #include "core/page.h"
 #include "core/panic.h"
 #include "core/time.h"
+#include <arch/cpu.h>
 #include <arch/timer.h>
 
 constexpr u32 SCALE_SHIFT = 32;
@@ -489,7 +490,7 @@ static u64 sync_target(void)
 
 void time_init_cpu(void)
 {
-	if (clock.source != SOURCE_TSC || option_is("tsc", "reliable") || tsc_is_emulated())
+	if (clock.source != SOURCE_TSC || option_is("tsc", "reliable") || cpu_has(CPU_TCG))
 		return;
 	u64 worst = sync_target();
 	u64 now = rdtsc_ordered();

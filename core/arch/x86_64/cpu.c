@@ -136,18 +136,7 @@ void cpu_tables_load(u32 cpu, void *stacks)
 	*percpu_ptr(cpu_number, cpu) = cpu;
 }
 
-static inline u64 read_cr4(void)
-{
-	u64 v;
-	__asm__ volatile("movq %%cr4, %0" : "=r"(v));
-	return v;
-}
-static inline void write_cr4(u64 v)
-{
-	__asm__ volatile("movq %0, %%cr4" ::"r"(v) : "memory");
-}
-
-constexpr u64 CR4_PGE = 1 << 7, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11,
+constexpr u64 CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11,
 	      CR4_FSGSBASE = 1 << 16, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21;
 
 void cpu_controls_init(void)
@@ -156,15 +145,13 @@ void cpu_controls_init(void)
 
 	__asm__ volatile("movq %%cr0, %0" : "=r"(cr0));
 	cr0 &= ~(1ull << 2 | 1ull << 3 | 1ull << 29 | 1ull << 30); // EM, TS, NW, CD
-	cr0 |= 1ull << 1 | 1ull << 5 | 1ull << 16;		   // MP, NE, WP
+	cr0 |= 1ull << 1 | 1ull << 5;				   // MP, NE
 	__asm__ volatile("movq %0, %%cr0" ::"r"(cr0));
 	cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP;
-	if (cpu_has(CPU_PGE))
-		cr4 |= CR4_PGE;
 	if (cpu_has(CPU_UMIP))
 		cr4 |= CR4_UMIP;
 	write_cr4(cr4);
-	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | 1 | 1 << 11); // SCE, NXE
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | 1); // SCE
 	// SYSCALL: CS 0x08, SS 0x10. SYSRET: SS = base + 8, CS = base + 16, from base 0x1b
 	wrmsr(MSR_STAR, (u64)0x1b << 48 | (u64)KERNEL_CS << 32);
 	wrmsr(MSR_LSTAR, (u64)syscall_entry);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// x86.h: single x86-64 instructions (ports, MSRs, TSC, device registers) as C functions.
+// x86.h: single x86-64 instructions (ports, MSRs, CR4, TSC, device registers) as C functions.
 // Privileged.
 #pragma once
 
@@ -47,6 +47,17 @@ static __always_inline u64 rdmsr(u32 msr)
 static __always_inline void wrmsr(u32 msr, u64 v)
 {
 	__asm__ volatile("wrmsr" ::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+}
+
+static __always_inline u64 read_cr4(void)
+{
+	u64 v;
+	__asm__ volatile("movq %%cr4, %0" : "=r"(v));
+	return v;
+}
+static __always_inline void write_cr4(u64 v)
+{
+	__asm__ volatile("movq %0, %%cr4" ::"r"(v) : "memory");
 }
 
 // Not ordered with the instructions around it.

@@ -95,3 +95,46 @@ int clock_estimate_hz(struct clock_trial *trials, size_t count, u64 ref_hz, u32 
 	};
 	return 0;
 }
+
+u64 clock_samples_rough_hz(const struct clock_sample *s, u32 n, u64 ref_hz, u64 ref_mask)
+{
+	u64 sorted[CLOCK_SAMPLES_MAX - 1];
+
+	for (u32 i = 0; i < n - 1; i++) {
+		u64 ticks = max((s[i + 1].reference - s[i].reference) & ref_mask, 1ull);
+		u64 hz = mul_div_u64(s[i + 1].count - s[i].count, ref_hz, ticks);
+		u32 at = i;
+
+		for (; at && sorted[at - 1] > hz; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = hz;
+	}
+	return sorted[(n - 1) / 2];
+}
+
+int clock_samples_hz(const struct clock_sample *s, u32 n, u64 ref_hz, u64 ref_mask,
+		     u32 tolerance_ppm, struct clock_estimate *estimate)
+{
+	struct clock_trial trials[CLOCK_SAMPLES_MAX / 2];
+	u64 rough = clock_samples_rough_hz(s, n, ref_hz, ref_mask);
+
+	for (u32 i = 0; i < n / 2; i++) {
+		const struct clock_sample *a = &s[i], *b = &s[i + n / 2];
+
+		trials[i] = (struct clock_trial){
+			.delta = b->count - a->count,
+			.ref_delta = (b->reference - a->reference) & ref_mask,
+			.latency = a->latency + b->latency,
+		};
+	}
+	int err = clock_estimate_hz(trials, n / 2, ref_hz, tolerance_ppm, estimate);
+
+	return err ?: distance(estimate->hz, rough) > rough / 8 ? -EAGAIN : 0;
+}
+
+u64 clock_hz_round(u64 hz, u64 ref_ticks)
+{
+	u64 whole = (hz + 500000) / 1000000 * 1000000;
+
+	return distance(hz, whole) * max(ref_ticks, 200000ull) <= hz ? whole : hz;
+}

@@ -59,3 +59,26 @@ struct clock_estimate {
 // for a reference of 0 Hz or no trials.
 [[nodiscard]] int clock_estimate_hz(struct clock_trial *trials, size_t count, u64 ref_hz,
 				    u32 tolerance_ppm, struct clock_estimate *estimate);
+
+// Both counters as they were read at one moment.
+struct clock_sample {
+	u64 count; // of the unknown counter, in the middle of its two reads around the reference's
+	u64 reference; // modulo ref_mask + 1, which is a power of two
+	u64 latency;   // ticks of the unknown counter between those two reads
+};
+constexpr u32 CLOCK_SAMPLES_MAX = 16;
+
+// The same from samples taken one after the other: those half of them apart make the trials. n is
+// even and at most CLOCK_SAMPLES_MAX. -EAGAIN also when the trials agree on a rate that the rough
+// one contradicts.
+[[nodiscard]] int clock_samples_hz(const struct clock_sample *samples, u32 n, u64 ref_hz,
+				   u64 ref_mask, u32 tolerance_ppm,
+				   struct clock_estimate *estimate);
+// The median rate between neighbouring samples: rough, but right even when this CPU was away for so
+// long between two of them that the reference went round, which spoils all trials alike.
+u64 clock_samples_rough_hz(const struct clock_sample *samples, u32 n, u64 ref_hz, u64 ref_mask);
+
+// A rate that is a whole number of MHz to within what was measured (one tick of the reference in
+// ref_ticks, and at most 5 ppm) is taken to be that: it is how rates are made, and exact where a
+// counter is computed.
+u64 clock_hz_round(u64 hz, u64 ref_ticks);

@@ -178,3 +178,60 @@ KTEST(clock_estimate, disagreement_is_an_error)
 	EXPECT_EQ(clock_estimate_hz(trials, 0, HPET_HZ, 100, &e), -EINVAL);
 	EXPECT_EQ(clock_estimate_hz(trials, 12, 0, 100, &e), -EINVAL);
 }
+
+// Samples of a counter of TSC_HZ against the HPET, a quarter of a millisecond apart.
+static void samples_make(struct clock_sample *s, u64 ref_mask)
+{
+	for (u32 i = 0; i < CLOCK_SAMPLES_MAX; i++) {
+		u64 ref = 0xfffff000 + (u64)i * HPET_HZ / 4000;
+
+		s[i] = (struct clock_sample){.count = mul_div_u64(ref, TSC_HZ, HPET_HZ),
+					     .reference = ref & ref_mask,
+					     .latency = 2000};
+	}
+}
+
+static bool is_about(u64 hz, u64 wanted)
+{
+	return hz > wanted - wanted / 1000 && hz < wanted + wanted / 1000;
+}
+
+KTEST(clock_samples, a_reference_that_goes_round)
+{
+	struct clock_sample s[CLOCK_SAMPLES_MAX];
+	struct clock_estimate e;
+
+	samples_make(s, 0xffffffff); // during the first trial
+	ASSERT_EQ(clock_samples_hz(s, CLOCK_SAMPLES_MAX, HPET_HZ, 0xffffffff, 500, &e), 0);
+	EXPECT_TRUE(is_about(e.hz, TSC_HZ));
+	samples_make(s, 0x7ffff);
+	ASSERT_EQ(clock_samples_hz(s, CLOCK_SAMPLES_MAX, HPET_HZ, 0x7ffff, 500, &e), 0);
+	EXPECT_TRUE(is_about(e.hz, TSC_HZ));
+}
+
+KTEST(clock_samples, away_for_a_whole_round)
+{
+	struct clock_sample s[CLOCK_SAMPLES_MAX];
+	struct clock_estimate e;
+
+	// In the middle, so that every trial has it inside.
+	samples_make(s, 0xffffff);
+	for (u32 i = CLOCK_SAMPLES_MAX / 2; i < CLOCK_SAMPLES_MAX; i++)
+		s[i].count += mul_div_u64(0x1000000, TSC_HZ, HPET_HZ);
+	EXPECT_EQ(clock_samples_hz(s, CLOCK_SAMPLES_MAX, HPET_HZ, 0xffffff, 500, &e), -EAGAIN);
+	EXPECT_TRUE(
+		is_about(clock_samples_rough_hz(s, CLOCK_SAMPLES_MAX, HPET_HZ, 0xffffff), TSC_HZ));
+	for (u32 i = 0; i < CLOCK_SAMPLES_MAX; i++)
+		s[i].reference = 5; // it stands still
+	EXPECT_EQ(clock_samples_hz(s, CLOCK_SAMPLES_MAX, HPET_HZ, 0xffffff, 500, &e), -EAGAIN);
+}
+
+KTEST(clock_samples, whole_megahertz)
+{
+	EXPECT_EQ(clock_hz_round(2600000000, 0), 2600000000);
+	EXPECT_EQ(clock_hz_round(2600002000, 500000), 2600000000);
+	EXPECT_EQ(clock_hz_round(2600002000, 0), 2600000000);
+	EXPECT_EQ(clock_hz_round(2600002000, 5000000), 2600002000);
+	EXPECT_EQ(clock_hz_round(2600020000, 0), 2600020000);
+	EXPECT_EQ(clock_hz_round(3, 0), 3);
+}

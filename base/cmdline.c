@@ -3,7 +3,6 @@
 #include "base/cmdline.h"
 
 #include "base/errno.h"
-#include "base/parse.h"
 #include "base/string.h"
 
 static bool is_blank(char c)
@@ -65,15 +64,17 @@ int cmdline_iter_next(struct cmdline_iter *it, struct cmdline_arg *arg)
 	}
 }
 
+// In keys '-' and '_' are the same.
+static char fold(char c)
+{
+	return c == '-' ? '_' : c;
+}
+
 bool cmdline_key_is(const struct cmdline_arg *arg, const char *key)
 {
-	for (size_t i = 0; i < arg->key_len; i++) {
-		char a = arg->key[i] == '-' ? '_' : arg->key[i];
-		char b = key[i] == '-' ? '_' : key[i];
-
-		if (a != b) // also where key is shorter
+	for (size_t i = 0; i < arg->key_len; i++)
+		if (fold(arg->key[i]) != fold(key[i])) // also where key is shorter
 			return false;
-	}
 	return key[arg->key_len] == '\0';
 }
 
@@ -87,83 +88,86 @@ int cmdline_next_of(struct cmdline_iter *it, const char *key, struct cmdline_arg
 	return min(got, 0);
 }
 
-int cmdline_find(const char *cmdline, const char *key, struct cmdline_arg *arg)
+// nullptr: there is no room for it.
+static const char *store(struct cmdline_table *t, size_t *used, const char *text, size_t len)
 {
-	struct cmdline_iter it;
-	struct cmdline_arg found;
-	int got, err = -ENOENT;
+	char *at = t->text + *used;
 
-	cmdline_iter_init(&it, cmdline);
-	while ((got = cmdline_next_of(&it, key, &found)) > 0) {
-		*arg = found;
-		err = 0;
-	}
-	return got < 0 ? got : err;
+	if (len >= t->text_size - *used)
+		return nullptr;
+	memcpy(at, text, len);
+	at[len] = '\0';
+	*used += len + 1;
+	return at;
 }
 
-bool cmdline_contains(const char *cmdline, const char *key)
-{
-	struct cmdline_iter it;
-	struct cmdline_arg arg;
-
-	cmdline_iter_init(&it, cmdline);
-	return cmdline_next_of(&it, key, &arg) > 0;
-}
-
-ssize_t cmdline_get(const char *cmdline, const char *key, char *buf, size_t size)
-{
-	struct cmdline_arg arg;
-	int err = cmdline_find(cmdline, key, &arg);
-
-	if (err)
-		return err;
-	return strscpy_n(buf, size, arg.value ? arg.value : "", arg.value_len);
-}
-
-int cmdline_get_bool(const char *cmdline, const char *key, bool *out)
-{
-	struct cmdline_arg arg;
-	int err = cmdline_find(cmdline, key, &arg);
-
-	if (err)
-		return err;
-	if (!arg.value) {
-		*out = true;
-		return 0;
-	}
-	return parse_bool_n(arg.value, arg.value_len, out);
-}
-
-int cmdline_get_u64(const char *cmdline, const char *key, u64 *out)
-{
-	struct cmdline_arg arg;
-	int err = cmdline_find(cmdline, key, &arg);
-
-	if (err)
-		return err;
-	return arg.value ? strntou64(arg.value, arg.value_len, 0, out) : -EINVAL;
-}
-
-int cmdline_get_size(const char *cmdline, const char *key, u64 *out)
-{
-	struct cmdline_arg arg;
-	int err = cmdline_find(cmdline, key, &arg);
-
-	if (err)
-		return err;
-	return arg.value ? parse_size_n(arg.value, arg.value_len, out) : -EINVAL;
-}
-
-int cmdline_check(const char *cmdline, size_t *offset)
+int cmdline_split(struct cmdline_table *t, const char *cmdline, size_t *offset)
 {
 	struct cmdline_iter it;
 	struct cmdline_arg arg;
+	size_t used = 0;
 	int got;
 
+	t->count = 0;
 	cmdline_iter_init(&it, cmdline);
-	while ((got = cmdline_iter_next(&it, &arg)) > 0)
+	while ((got = cmdline_iter_next(&it, &arg)) > 0 && !arg.for_init) {
+		struct cmdline_option o = {.key = store(t, &used, arg.key, arg.key_len)};
+
+		if (o.key)
+			o.value = store(t, &used, arg.value ?: "", arg.value_len);
+		if (!o.value || t->count == t->max)
+			return -E2BIG;
+		t->options[t->count++] = o;
+	}
+	*offset = it.pos;
+	return min(got, 0);
+}
+
+static bool same_key(const char *a, const char *b)
+{
+	while (*a && fold(*a) == fold(*b)) {
+		a++;
+		b++;
+	}
+	return fold(*a) == fold(*b);
+}
+
+bool cmdline_table_next(const struct cmdline_table *t, const char *key, u32 *cursor,
+			const char **value)
+{
+	while (*cursor < t->count) {
+		const struct cmdline_option *o = &t->options[(*cursor)++];
+
+		if (same_key(o->key, key)) {
+			*value = o->value;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool cmdline_table_next_behind(const struct cmdline_table *t, const char *prefix, u32 *cursor,
+			       const char **rest)
+{
+	size_t len = strlen(prefix);
+
+	while (*cursor < t->count) {
+		const struct cmdline_option *o = &t->options[(*cursor)++];
+
+		if (!strncmp(o->key, prefix, len)) {
+			*rest = o->key + len;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *cmdline_table_value(const struct cmdline_table *t, const char *key)
+{
+	const char *value = nullptr;
+	u32 cursor = 0;
+
+	while (cmdline_table_next(t, key, &cursor, &value))
 		;
-	if (got < 0 && offset)
-		*offset = it.pos;
-	return got;
+	return value;
 }

@@ -39,21 +39,32 @@ bool cmdline_key_is(const struct cmdline_arg *arg, const char *key);
 // -EINVAL.
 int cmdline_next_of(struct cmdline_iter *it, const char *key, struct cmdline_arg *arg);
 
-// The last occurrence of `key` before `--`: 0, -ENOENT, -EINVAL for a malformed command line.
-[[nodiscard]] int cmdline_find(const char *cmdline, const char *key, struct cmdline_arg *arg);
+// ---- the whole line, split once ----
 
-// Whether `key` occurs at all. A malformed command line counts up to its bad word.
-bool cmdline_contains(const char *cmdline, const char *key);
+struct cmdline_option {
+	const char *key;
+	const char *value; // "" for a bare key
+};
 
-// Copies the last value of `key` into buf (empty for a key without '='). Result: its length,
-// -ENOENT, -E2BIG (cut), -EINVAL.
-ssize_t cmdline_get(const char *cmdline, const char *key, char *buf, size_t size);
+// The caller gives room for options and for their text; cmdline_split fills it.
+struct cmdline_table {
+	struct cmdline_option *options;
+	u32 max; // options that there is room for
+	char *text;
+	size_t text_size; // twice the line's length and two bytes hold any line
+	u32 count;
+};
 
-// Typed values. 0, -ENOENT, -EINVAL (no such value), -ERANGE; *out is written only on success. A
-// key without a value is true.
-[[nodiscard]] int cmdline_get_bool(const char *cmdline, const char *key, bool *out);
-[[nodiscard]] int cmdline_get_u64(const char *cmdline, const char *key, u64 *out);
-[[nodiscard]] int cmdline_get_size(const char *cmdline, const char *key, u64 *out);
+// Puts the words before `--` into the table, as NUL-terminated strings. 0; -E2BIG where the room
+// ended; -EINVAL at an unterminated quote, with *offset at the word that has it. What came before
+// is in the table.
+int cmdline_split(struct cmdline_table *t, const char *cmdline, size_t *offset);
 
-// Checks the whole line: 0, or -EINVAL with the offset of the word with the unterminated quote.
-[[nodiscard]] int cmdline_check(const char *cmdline, size_t *offset);
+// Finds the next option `key` from *cursor (first 0) on, and moves *cursor behind it.
+bool cmdline_table_next(const struct cmdline_table *t, const char *key, u32 *cursor,
+			const char **value);
+// The same for keys that begin with prefix: *rest is what follows it.
+bool cmdline_table_next_behind(const struct cmdline_table *t, const char *prefix, u32 *cursor,
+			       const char **rest);
+// The last value of key; nullptr: there is none.
+const char *cmdline_table_value(const struct cmdline_table *t, const char *key);

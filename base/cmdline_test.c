@@ -53,40 +53,13 @@ KTEST(cmdline, quotes)
 
 KTEST(cmdline, unterminated_quote)
 {
-	size_t offset = 0;
-
 	EXPECT_STREQ(words("ok a=\"b c"), "ok;E");
 	EXPECT_STREQ(words("\""), "E");
-	EXPECT_EQ(cmdline_check("ok a=\"b c", &offset), -EINVAL);
-	EXPECT_EQ(offset, 3);
-	EXPECT_EQ(cmdline_check("ok a=\"b c\"", &offset), 0);
 }
 
 KTEST(cmdline, arguments_for_init)
 {
 	EXPECT_STREQ(words("quiet -- -s x=y --"), "quiet;!-s;!x|y;!--;");
-	EXPECT_FALSE(cmdline_contains("quiet -- debug", "debug"));
-	EXPECT_TRUE(cmdline_contains("debug -- quiet", "debug"));
-}
-
-KTEST(cmdline, last_value_wins)
-{
-	char buf[16];
-
-	EXPECT_EQ(cmdline_get("init=/a x init=/bin/b", "init", buf, sizeof(buf)), 6);
-	EXPECT_STREQ(buf, "/bin/b");
-	EXPECT_EQ(cmdline_get("init=/a", "ini", buf, sizeof(buf)), -ENOENT);
-	EXPECT_EQ(cmdline_get("init=/a", "initx", buf, sizeof(buf)), -ENOENT);
-	EXPECT_EQ(cmdline_get("init", "init", buf, sizeof(buf)), 0);
-	EXPECT_STREQ(buf, "");
-	EXPECT_EQ(cmdline_get("a=12345678901234567890", "a", buf, sizeof(buf)), -E2BIG);
-	EXPECT_EQ(cmdline_get("a=1 b=\"", "a", buf, sizeof(buf)), -EINVAL);
-}
-
-KTEST(cmdline, dashes_equal_underscores)
-{
-	EXPECT_TRUE(cmdline_contains("lock-check", "lock_check"));
-	EXPECT_TRUE(cmdline_contains("lock_check=1", "lock-check"));
 }
 
 KTEST(cmdline, several_values)
@@ -101,28 +74,77 @@ KTEST(cmdline, several_values)
 	EXPECT_EQ(n, 3);
 }
 
-KTEST(cmdline, typed_values)
-{
-	const char *line = "a=on b c=off d=7 e=0x20 f=64M g=junk h=";
-	bool flag = false;
-	u64 number = 0;
+static struct cmdline_option options[4];
+static char text[64];
+static struct cmdline_table table;
+static size_t at; // the word with the unterminated quote
 
-	EXPECT_EQ(cmdline_get_bool(line, "a", &flag), 0);
-	EXPECT_TRUE(flag);
-	EXPECT_EQ(cmdline_get_bool(line, "c", &flag), 0);
-	EXPECT_FALSE(flag);
-	EXPECT_EQ(cmdline_get_bool(line, "b", &flag), 0);
-	EXPECT_TRUE(flag);
-	EXPECT_EQ(cmdline_get_bool(line, "g", &flag), -EINVAL);
-	EXPECT_EQ(cmdline_get_bool(line, "h", &flag), -EINVAL);
-	EXPECT_EQ(cmdline_get_bool(line, "z", &flag), -ENOENT);
-	EXPECT_EQ(cmdline_get_u64(line, "d", &number), 0);
-	EXPECT_EQ(number, 7);
-	EXPECT_EQ(cmdline_get_u64(line, "e", &number), 0);
-	EXPECT_EQ(number, 32);
-	EXPECT_EQ(cmdline_get_u64(line, "b", &number), -EINVAL);
-	EXPECT_EQ(cmdline_get_u64(line, "f", &number), -EINVAL);
-	EXPECT_EQ(cmdline_get_size(line, "f", &number), 0);
-	EXPECT_EQ(number, 64 * MiB);
-	EXPECT_EQ(cmdline_get_size(line, "h", &number), -EINVAL);
+// With room for so many bytes of text.
+static int split_into(const char *cmdline, size_t size)
+{
+	table = (struct cmdline_table){
+		.options = options, .max = ARRAY_SIZE(options), .text = text, .text_size = size};
+	return cmdline_split(&table, cmdline, &at);
+}
+
+static int split(const char *cmdline)
+{
+	return split_into(cmdline, sizeof(text));
+}
+
+KTEST(cmdline_table, last_value_wins)
+{
+	ASSERT_EQ(split("init=/a x init=/bin/b -- init=/c"), 0);
+	EXPECT_EQ(table.count, 3);
+	EXPECT_STREQ(cmdline_table_value(&table, "init"), "/bin/b");
+	EXPECT_STREQ(cmdline_table_value(&table, "x"), "");
+	EXPECT_NULL(cmdline_table_value(&table, "ini"));
+	EXPECT_NULL(cmdline_table_value(&table, "initx"));
+	ASSERT_EQ(split(" \t"), 0);
+	EXPECT_EQ(table.count, 0);
+}
+
+KTEST(cmdline_table, dashes_equal_underscores)
+{
+	ASSERT_EQ(split("lock-check lock_order=1 -"), 0);
+	EXPECT_NOT_NULL(cmdline_table_value(&table, "lock_check"));
+	EXPECT_STREQ(cmdline_table_value(&table, "lock-order"), "1");
+	EXPECT_NOT_NULL(cmdline_table_value(&table, "_"));
+	EXPECT_NULL(cmdline_table_value(&table, ""));
+}
+
+KTEST(cmdline_table, every_value)
+{
+	u32 cursor = 0;
+	const char *value;
+
+	ASSERT_EQ(split("e=/a s.x=1 e=\"/b c\" s."), 0);
+	ASSERT_TRUE(cmdline_table_next(&table, "e", &cursor, &value));
+	EXPECT_STREQ(value, "/a");
+	ASSERT_TRUE(cmdline_table_next(&table, "e", &cursor, &value));
+	EXPECT_STREQ(value, "/b c");
+	EXPECT_FALSE(cmdline_table_next(&table, "e", &cursor, &value));
+	cursor = 0;
+	ASSERT_TRUE(cmdline_table_next_behind(&table, "s.", &cursor, &value));
+	EXPECT_STREQ(value, "x");
+	ASSERT_TRUE(cmdline_table_next_behind(&table, "s.", &cursor, &value));
+	EXPECT_STREQ(value, "");
+	EXPECT_FALSE(cmdline_table_next_behind(&table, "s.", &cursor, &value));
+}
+
+KTEST(cmdline_table, damaged_or_too_long)
+{
+	EXPECT_EQ(split("ok a=\"b c"), -EINVAL);
+	EXPECT_EQ(at, 3);
+	EXPECT_NOT_NULL(cmdline_table_value(&table, "ok"));
+	EXPECT_EQ(split("a b c d"), 0);
+	EXPECT_EQ(split("a b c d eee"), -E2BIG);
+	EXPECT_EQ(table.count, 4);
+	for (size_t size = 0; size < 7; size++) { // a key, its value, and what ends them
+		EXPECT_EQ(split_into("aa=bbb", size), -E2BIG);
+		EXPECT_EQ(table.count, 0);
+	}
+	EXPECT_EQ(split_into("aa=bbb", 7), 0);
+	EXPECT_EQ(split_into("a b c", 2 * 5 + 2), 0); // the most that a line of five may take
+	EXPECT_EQ(split_into("", 0), 0);
 }

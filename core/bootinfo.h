@@ -2,25 +2,8 @@
 // What every door (PVH, Limine, device tree) tells the core, in one neutral form. Privileged;
 // immutable after boot.
 #pragma once
+#include "base/bootmem.h"
 #include "base/types.h"
-
-enum bootmem_type : u32 {
-	BOOTMEM_USABLE,	      // free from the first instruction on
-	BOOTMEM_RESERVED,     // firmware's, never touched
-	BOOTMEM_ACPI_RECLAIM, // ACPI tables: readable, kept
-	BOOTMEM_ACPI_NVS,
-	BOOTMEM_BAD,
-	BOOTMEM_LOADER, // the loader's own: free once the core runs on its own page tables
-	BOOTMEM_KERNEL,
-	BOOTMEM_INITRD, // free once the initramfs has been unpacked
-	BOOTMEM_FRAMEBUFFER,
-};
-
-struct bootmem {
-	u64 base;
-	u64 len;
-	enum bootmem_type type;
-};
 
 constexpr u32 BOOTMEM_MAX = 256;
 constexpr u32 CMDLINE_MAX = 4096;

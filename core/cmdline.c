@@ -1,60 +1,31 @@
 // SPDX-License-Identifier: MIT
-// cmdline.c: the kernel's command line, split once into keys and values. Privileged; immutable
-// after cmdline_init.
-//
-// What stands behind a lone `--` belongs to the first program and is no option of the kernel.
+// cmdline.c: holds the kernel's command line, split once into keys and values. Privileged;
+// immutable after cmdline_init.
 #include "core/cmdline.h"
 #include "core/bootinfo.h"
 #include "core/log.h"
 
 #include "base/cmdline.h"
+#include "base/errno.h"
 #include "base/parse.h"
-#include "base/string.h"
 
-constexpr u32 OPTIONS_MAX = 256;
-
-static struct option {
-	const char *key;
-	const char *value; // "" for a bare key
-} options[OPTIONS_MAX];
-static u32 noptions;
-// Every word is stored as key NUL value NUL: at most one byte more than it takes there with its
-// blank.
-static char words[CMDLINE_MAX * 2];
-
-static const char *store(const char *text, size_t len, size_t *used)
-{
-	char *at = words + *used;
-
-	memcpy(at, text, len);
-	at[len] = '\0';
-	*used += len + 1;
-	return at;
-}
+static struct cmdline_option options[256];
+static char text[CMDLINE_MAX * 2];
+static struct cmdline_table table = {
+	.options = options, .max = ARRAY_SIZE(options), .text = text, .text_size = sizeof(text)};
 
 void cmdline_init(void)
 {
-	struct cmdline_iter it;
-	struct cmdline_arg arg;
-	size_t used = 0;
-	int got;
+	size_t offset;
+	int err = cmdline_split(&table, bootinfo.cmdline, &offset);
 
-	noptions = 0;
-	cmdline_iter_init(&it, bootinfo.cmdline);
-	while ((got = cmdline_iter_next(&it, &arg)) > 0 && !arg.for_init) {
-		if (noptions == OPTIONS_MAX) {
-			log_warn("The command line has more than %u options; the rest was ignored.",
-				 OPTIONS_MAX);
-			break;
-		}
-		options[noptions].key = store(arg.key, arg.key_len, &used);
-		options[noptions].value = store(arg.value ? arg.value : "", arg.value_len, &used);
-		noptions++;
-	}
-	if (got < 0)
+	if (err == -E2BIG)
+		log_warn("The command line has more than %u options; the rest was ignored.",
+			 table.count);
+	else if (err)
 		log_warn(
 			"The command line has a quote without its partner; what follows was ignored: %.40s",
-			bootinfo.cmdline + it.pos);
+			bootinfo.cmdline + offset);
 	if (bootinfo.cmdline_truncated)
 		log_warn("The command line is longer than %u bytes; the rest was ignored.",
 			 CMDLINE_MAX - 1);
@@ -66,54 +37,19 @@ const char *cmdline_text(void)
 	return bootinfo.cmdline;
 }
 
-static bool key_is(const char *a, const char *b)
-{
-	for (;; a++, b++) {
-		char x = *a == '-' ? '_' : *a, y = *b == '-' ? '_' : *b;
-
-		if (x != y)
-			return false;
-		if (!x)
-			return true;
-	}
-}
-
 bool cmdline_next(const char *key, u32 *cursor, const char **value)
 {
-	while (*cursor < noptions) {
-		const struct option *o = &options[(*cursor)++];
-
-		if (key_is(o->key, key)) {
-			*value = o->value;
-			return true;
-		}
-	}
-	return false;
+	return cmdline_table_next(&table, key, cursor, value);
 }
 
 bool cmdline_next_behind(const char *prefix, u32 *cursor, const char **rest)
 {
-	size_t len = strlen(prefix);
-
-	while (*cursor < noptions) {
-		const struct option *o = &options[(*cursor)++];
-
-		if (!strncmp(o->key, prefix, len)) {
-			*rest = o->key + len;
-			return true;
-		}
-	}
-	return false;
+	return cmdline_table_next_behind(&table, prefix, cursor, rest);
 }
 
 const char *cmdline_value(const char *key)
 {
-	const char *value = nullptr;
-	u32 cursor = 0;
-
-	while (cmdline_next(key, &cursor, &value))
-		;
-	return value;
+	return cmdline_table_value(&table, key);
 }
 
 bool cmdline_has(const char *key)

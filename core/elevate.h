@@ -11,15 +11,12 @@
 enum elevate_backend { ELEVATE_VIEWS, ELEVATE_FLAT };
 extern enum elevate_backend elevate_backend; // immutable after boot
 const char *elevate_backend_name(void);
-void elevate_init(void);
-void elevate_init_cpu(void); // every other CPU
-// May a program at this path elevate (halyard.elevate=/path on the command line)?
-bool elevate_path_granted(const char *path);
-// exec of a program: sets thread.may_elevate and makes sure that the thread is lowered.
-void elevate_exec(struct thread *t, const char *path);
-// A lowered service that has recorded places of elevation is loaded: makes sure that they work. In
-// a thread; services' lock held.
-void elevate_allow_services(void);
+void elevate_init(void); // boot CPU
+// Something that may elevate is going to run, a program or a service: makes sure that it works. In
+// a thread that may sleep; all CPUs up.
+void elevate_allow(void);
+// The current thread execs a program, which may elevate or not, and begins lowered. May sleep.
+void elevate_exec(bool granted);
 struct elevate_counts {
 	u64 elevations, refused;
 };

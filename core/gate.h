@@ -198,9 +198,9 @@ int service_set_isolation(const char *name, enum isolation i); // stops it, and 
 int service_stop(const char *name);
 int service_start(const char *name); // a stopped or failed one
 
-// For tests: an address of another service's data (a living lowered one's if there is), or -ENOENT;
-// and where services see the gate stubs.
-s64 service_other_data(const struct service *s);
+// For tests: an address of a living service's data, or -ENOENT; and where services see the gate
+// stubs.
+s64 service_data_address(struct service *s);
 u64 services_sentinels_sum(void); // over those words of all living services
 u64 gate_stubs_address(void);
 

@@ -2,6 +2,8 @@
 // Device interrupts. Privileged.
 #pragma once
 #include "base/types.h"
+#include "core/percpu.h"
+#include <arch/cpu.h> // cpu_cycles
 
 typedef void (*irq_handler_t)(void *arg); // interrupts off; must not sleep
 
@@ -22,4 +24,21 @@ struct irq_info {
 	u64 counts[64];
 };
 bool irq_info_get(u32 index, struct irq_info *out); // for /proc/interrupts; false after the last
-void irq_init(void);				    // finds and programs the controllers
+
+// When interrupts came, for whoever makes random numbers of it: the cycle counter at each one,
+// folded into a few words of its CPU. Written in interrupts; other CPUs read it racily.
+struct irq_timing {
+	u64 words[4];
+	u32 count; // of what was folded in; wraps
+};
+DECLARE_PERCPU(struct irq_timing, irq_timing);
+// In an interrupt: a few instructions, no lock.
+static inline void irq_timing_note(void)
+{
+	struct irq_timing *t = this_cpu_ptr(irq_timing);
+	u64 *word = &t->words[t->count++ % ARRAY_SIZE(t->words)];
+
+	*word = (*word << 7 | *word >> 57) ^ cpu_cycles();
+}
+
+void irq_init(void); // finds and programs the controllers

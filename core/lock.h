@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Spinlocks, mutexes and reader-writer locks, with classes, ranks and (DEBUG=1) the checker.
-// Privileged.
+// Spinlocks and mutexes, with classes, ranks and (DEBUG=1) the checker. Privileged.
 #pragma once
 #include "base/atomic.h"
 #include "base/compiler.h"
@@ -41,6 +40,7 @@ static inline void spin_lock_init(spinlock_t *l, enum lock_class cls)
 }
 
 #if CONFIG_DEBUG
+// The checker, for those who make locks (here, linux/rwlock.h). ip: for the report, who takes it.
 void lockcheck_acquire(const void *lock, enum lock_class cls, bool nested,
 		       uintptr_t ip); // before waiting for it
 void lockcheck_acquired_try(const void *lock, enum lock_class cls,
@@ -152,46 +152,15 @@ void mutex_lock(mutex_t *m);
 [[nodiscard]] int mutex_lock_killable(mutex_t *m); // -EINTR when the thread is being killed
 void mutex_unlock(mutex_t *m);
 #endif
-void mutex_lock_nested(mutex_t *m);   // second of one class; the caller's comment says the order
-bool mutex_is_held(const mutex_t *m); // by this thread
+void mutex_lock_nested(mutex_t *m); // second of one class; the caller's comment says the order
 
-// ---- rwlock: sleeping reader-writer lock; a waiting writer keeps new readers out ----
-constexpr u32 RW_WRITER = 1u << 31;
-constexpr u32 RW_WAITERS = 1u << 30;
-typedef struct rwlock {
-	u32 state;	       // atomic; RW_WRITER or the number of readers, and RW_WAITERS
-	spinlock_t lock;       // LOCK_wait_queue, interrupts off; guards waiters
-	struct thread *writer; // atomic; who holds it for writing: a hint for those who spin, exact
-			       // for the holder
-	struct list waiters;
-	enum lock_class cls;
-} rwlock_t;
-void rwlock_init(rwlock_t *l, enum lock_class cls);
-#define RWLOCK_INIT(name, class_)                                  \
-	((rwlock_t){.lock = SPINLOCK_INIT(LOCK_wait_queue),        \
-		    .waiters = {&(name).waiters, &(name).waiters}, \
-		    .cls = (class_)})
-#if CONFIG_DEBUG
-void read_lock(rwlock_t *l);
-[[nodiscard]] bool read_trylock(rwlock_t *l);
-void read_unlock(rwlock_t *l);
-void write_lock(rwlock_t *l);
-[[nodiscard]] int write_lock_killable(rwlock_t *l); // -EINTR when the thread is being killed
-void write_unlock(rwlock_t *l);
-#endif
-void write_lock_nested(rwlock_t *l);
-void write_downgrade(rwlock_t *l); // to a read lock, without a gap
-
-// What the fast paths fall back to (core/sync/mutex.c, rwlock.c).
+// What the fast paths fall back to (core/sync/mutex.c).
 void mutex_lock_slow(mutex_t *m);
 int mutex_lock_slow_killable(mutex_t *m);
 void mutex_unlock_slow(mutex_t *m);
-void read_lock_slow(rwlock_t *l);
-int write_lock_slow(rwlock_t *l, u32 thread_state);
-void rwlock_unlock_slow(rwlock_t *l);
 
-// The fast paths: one atomic operation each. DEBUG builds have them in mutex.c and rwlock.c, with
-// the checker around.
+// The fast paths: one atomic operation each. DEBUG builds have them in mutex.c, with the checker
+// around.
 static __always_inline bool mutex_try_fast(mutex_t *m)
 {
 	uintptr_t expected = 0;
@@ -204,36 +173,6 @@ static __always_inline void mutex_unlock_fast(mutex_t *m)
 	if (unlikely(!__atomic_compare_exchange_n(&m->owner, &expected, 0, false, __ATOMIC_RELEASE,
 						  __ATOMIC_RELAXED)))
 		mutex_unlock_slow(m);
-}
-static __always_inline bool read_try_fast(rwlock_t *l)
-{
-	u32 state = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
-	while (likely(!(state & (RW_WRITER | RW_WAITERS))))
-		if (likely(__atomic_compare_exchange_n(&l->state, &state, state + 1, false,
-						       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
-			return true;
-	return false;
-}
-static __always_inline void read_unlock_fast(rwlock_t *l)
-{
-	if (unlikely(__atomic_sub_fetch(&l->state, 1, __ATOMIC_RELEASE) ==
-		     RW_WAITERS)) // the last reader, and somebody waits
-		rwlock_unlock_slow(l);
-}
-static __always_inline bool write_try_fast(rwlock_t *l)
-{
-	u32 expected = 0;
-	if (unlikely(!__atomic_compare_exchange_n(&l->state, &expected, RW_WRITER, false,
-						  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
-		return false;
-	__atomic_store_n(&l->writer, current(), __ATOMIC_RELAXED);
-	return true;
-}
-static __always_inline void write_unlock_fast(rwlock_t *l)
-{
-	__atomic_store_n(&l->writer, nullptr, __ATOMIC_RELAXED);
-	if (unlikely(__atomic_sub_fetch(&l->state, RW_WRITER, __ATOMIC_RELEASE) == RW_WAITERS))
-		rwlock_unlock_slow(l);
 }
 
 #if !CONFIG_DEBUG
@@ -254,23 +193,4 @@ static inline void mutex_unlock(mutex_t *m)
 {
 	mutex_unlock_fast(m);
 }
-static inline void read_lock(rwlock_t *l)
-{
-	if (unlikely(!read_try_fast(l)))
-		read_lock_slow(l);
-}
-[[nodiscard]] static inline bool read_trylock(rwlock_t *l)
-{
-	return read_try_fast(l);
-}
-static inline void read_unlock(rwlock_t *l)
-{
-	read_unlock_fast(l);
-}
-static inline void write_unlock(rwlock_t *l)
-{
-	write_unlock_fast(l);
-}
-void write_lock(rwlock_t *l);
-[[nodiscard]] int write_lock_killable(rwlock_t *l);
 #endif

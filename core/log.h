@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The kernel's log: a ring of records, copied to the console as they come. Privileged.
 #pragma once
-#include <stdarg.h>
-
 #include "base/compiler.h"
 #include "base/types.h"
 
@@ -21,7 +19,6 @@ enum log_level : u8 {
 // the console. Any context, NMI included; never sleeps, never allocates; lines over 480 bytes are
 // cut.
 __printf(2, 3) void klog(enum log_level level, const char *fmt, ...);
-__printf(2, 0) void kvlog(enum log_level level, const char *fmt, va_list args);
 
 #define log_err(...)	klog(LOG_ERR, __VA_ARGS__)
 #define log_warn(...)	klog(LOG_WARN, __VA_ARGS__)
@@ -43,10 +40,8 @@ u64 log_seq_first(void);
 u64 log_seq_next(void);
 u32 log_set_console_level(u32 level); // returns the level before; records with level < it are shown
 u32 log_console_level(void);
-void log_configure(void);  // takes loglevel=N, quiet, debug and ignore_loglevel from the command
-			   // line; once it is parsed
-void log_clear_mark(void); // SYSLOG_ACTION_CLEAR: remember log_seq_next()
-u64 log_cleared_seq(void);
+void log_configure(void); // takes loglevel=N, quiet, debug and ignore_loglevel from the command
+			  // line; once it is parsed
 
 // Where console text goes. Registered at boot; the first one gets what was logged before. write
 // must work in any context.

@@ -13,7 +13,6 @@
 #include "core/page.h"
 #include "core/panic.h"
 #include "core/personality.h"
-#include "core/random.h"
 #include "core/rcu.h"
 #include "core/slab.h"
 #include "core/smp.h"
@@ -40,7 +39,6 @@ static void boot_rest(void *unused)
 	work_init_all();
 	smp_init();
 	page_reclaim_boot(BOOTMEM_LOADER);
-	sched_loadavg_start();
 	initcalls_run();
 	services_boot();
 	ktest_run_if_asked();
@@ -66,7 +64,6 @@ void kernel_main(void)
 	acpi_init();
 	irq_init();
 	time_init();
-	random_init();
 	fpu_init();
 	elevate_init();
 	struct thread *rest = kthread_create(boot_rest, nullptr, "boot");

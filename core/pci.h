@@ -7,7 +7,7 @@
 
 struct pci_bar {
 	u64 base, len;
-	bool io, wide, prefetch;
+	bool io;
 };
 struct pci_device {
 	struct list link;
@@ -15,10 +15,9 @@ struct pci_device {
 	u8 bus, slot, function;
 	u16 vendor, device, subsystem_vendor, subsystem;
 	u8 class_code, subclass, prog_if, revision, header;
-	struct pci_bar bar[6];		 // after pci_bars_read
-	u16 cap_msi, cap_msix, cap_pcie; // offsets, 0: none
+	struct pci_bar bar[6]; // after pci_bars_read
+	u16 cap_msi, cap_msix; // offsets, 0: none
 	u16 msix_count;
-	void *driver; // who claimed it
 };
 void pci_init(void);
 struct pci_device *pci_next(struct pci_device *after); // nullptr: first
@@ -26,13 +25,11 @@ u32 pci_config_read(const struct pci_device *d, u32 offset, u32 size);
 void pci_config_write(const struct pci_device *d, u32 offset, u32 size, u32 value);
 u32 pci_find_capability(const struct pci_device *d, u8 id, u32 after); // offset or 0
 // Finds what addresses the function has: fills d->bar. The function is off the bus meanwhile, which
-// costs time, so it is not done before somebody asks; once is enough. pci_enable and pci_map_bar do
-// it themselves. May sleep.
+// costs time, so it is not done before somebody asks; once is enough. pci_enable does it
+// itself. May sleep.
 void pci_bars_read(struct pci_device *d);
 // Lets the function decode its addresses. -ENODEV: firmware gave it none. May sleep.
 int pci_enable(struct pci_device *d, bool bus_master);
-volatile void *pci_map_bar(struct pci_device *d,
-			   u32 bar); // nullptr: no memory BAR, or larger than 64 MiB
 int pci_msix_enable(struct pci_device *d);
 int pci_msix_set(struct pci_device *d, u32 entry, u32 cpu, irq_handler_t fn, void *arg,
 		 const char *name, u32 *handle);

@@ -8,22 +8,12 @@
 #include "core/thread.h"
 #include <arch/frame.h> // struct trap_frame
 
+// A program's fault as the CPU reported it. What it means to the program, the personality decides.
 struct exception {
-	enum exception_kind {
-		EXC_PAGE_FAULT, // addr, and result: what fault() said
-		EXC_ILLEGAL,	// undefined or privileged instruction
-		EXC_PROTECTION, // general protection, stack segment, alignment of a segment
-		EXC_DIVIDE,
-		EXC_OVERFLOW,
-		EXC_FPU, // detail: SI code of SIGFPE
-		EXC_BREAKPOINT,
-		EXC_SINGLE_STEP,
-		EXC_ALIGNMENT,
-	} kind;
-	u64 addr;
-	int result; // page faults: -EFAULT, -EACCES, -EIO, -ENOMEM
-	u32 detail; // architecture's error code; EXC_FPU: si_code
-	u32 vector;
+	u32 vector; // the CPU's number of it (<arch/exception.h>)
+	u64 error;  // the CPU's error code (x86: of debug exceptions, DR6)
+	u64 addr;   // page faults: what was touched; else 0
+	int result; // page faults: what fault() said; else 0
 };
 
 struct personality {

@@ -57,4 +57,3 @@ void kvmap_free(void *p, size_t len_bytes);
 // Maps device registers uncached (device memory); never fails for sizes up to 64 MiB before memory
 // runs out. Not unmapped again.
 [[nodiscard]] volatile void *mmio_map(phys_t base, size_t len_bytes);
-[[nodiscard]] void *mmio_map_wc(phys_t base, size_t len_bytes); // write-combining, for framebuffers

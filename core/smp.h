@@ -4,9 +4,8 @@
 #include "base/types.h"
 #include "core/percpu.h"
 
-typedef u64 cpumask_t;	    // bit n: CPU n; CPU_MAX is 64
-extern u32 smp_ncpus;	    // CPUs that run, numbered 0..smp_ncpus-1; immutable after smp_init()
-extern u32 smp_ncpus_found; // as the firmware lists them
+typedef u64 cpumask_t; // bit n: CPU n; CPU_MAX is 64
+extern u32 smp_ncpus;  // CPUs that run, numbered 0..smp_ncpus-1; immutable after smp_init()
 static inline cpumask_t cpumask_all(void)
 {
 	return smp_ncpus == 64 ? ~0ull : (1ull << smp_ncpus) - 1;

@@ -43,7 +43,7 @@ enum thread_work : u32 {
 	WORK_FULL_FRAME = 1 << 3, // registers were changed: return by the full path. Cleared by it
 	WORK_ROOT = 1 << 4,	  // core: a gate left a service's view loaded
 	WORK_TRACE_ENTRY =
-		1 << 8, // system calls go through personality->syscall_slow (ptrace, seccomp)
+		1 << 8, // personality->syscall_enter and syscall_leave run around system calls
 };
 
 struct sched_entity { // run-queue lock of thread.cpu
@@ -82,13 +82,12 @@ struct thread {
 	bool on_cpu;		      // atomic; its registers are on a CPU right now
 	u32 cpu;		      // run-queue lock; atomic read
 	cpumask_t affinity;	      // run-queue lock
-	u64 user_ticks, system_ticks; // samples; owner CPU
+	u64 user_ticks, system_ticks; // ticks that met it in its program, in the kernel; owner CPU
 	u64 start_ns;		      // immutable; monotonic
 	atomic_u64 switches_voluntary, switches_forced, faults_minor, faults_major;
 	// waiting
 	atomic_u32 interrupted; // bit 0: interruptible waits end (signal), bit 1: killable waits
 				// end too
-	u32 pagefaults_off;	// own thread
 #if CONFIG_DEBUG
 	struct held_lock {
 		const void *lock;
@@ -154,8 +153,6 @@ int sched_set_affinity(struct thread *t,
 		       cpumask_t mask); // -EINVAL: no CPU of it runs; migrates at once when needed
 u64 sched_rr_interval_ns(const struct thread *t);
 u64 thread_runtime_ns(const struct thread *t); // CPU time so far, the running slice included
-void thread_times(const struct thread *t, u64 *user_ns,
-		  u64 *system_ns); // runtime split by the samples; user+system = runtime
 
 struct sched_stats {
 	u64 switches;
@@ -163,16 +160,12 @@ struct sched_stats {
 	u32 running;
 };
 void sched_cpu_stats(u32 cpu, struct sched_stats *out);
-u32 sched_nr_running(void);
-void sched_loadavg(
-	u64 out_fixed11[3]); // 1, 5, 15 minutes, 11 fraction bits as in sysinfo(2) before shifting
+u32 sched_nr_running(void); // threads that run or could, on all CPUs
 void sched_init(void);
 struct thread *sched_idle_create(u32 cpu); // the idle thread of a CPU about to start; its run queue
 					   // works from then on. nullptr: no memory
 void sched_kicked(void); // the reschedule interrupt arrived; interrupts off
-void sched_loadavg_start(void);
 [[noreturn]] void sched_idle_loop(void);
-void sched_start_cpu(void);
 
 static inline bool thread_interrupt_pending(u32 state)
 {

@@ -9,7 +9,6 @@ u64 clock_monotonic_ns(
 	void); // since boot, never backwards on any CPU, a dozen instructions with the TSC
 u64 clock_realtime_ns(void); // since 1970
 void clock_set_realtime(u64 ns);
-u64 clock_resolution_ns(void);
 const char *clock_source_name(void); // "tsc" or "hpet"
 u64 clock_tsc_hz(void);
 

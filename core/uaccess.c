@@ -3,8 +3,6 @@
 // Privileged.
 #include "core/uaccess.h"
 #include "base/string.h"
-#include "core/panic.h"
-#include "core/thread.h"
 
 size_t copy_from_user_partial(void *dst, const void __user *src, size_t len)
 {
@@ -76,90 +74,12 @@ ssize_t copy_string_from_user(char *dst, const char __user *src, size_t cap)
 	return -ENAMETOOLONG;
 }
 
-ssize_t user_strnlen(const char __user *s, size_t max)
-{
-	u64 addr = user_addr(s);
-	size_t n = 0;
-
-	if (addr >= USER_TOP)
-		return -EFAULT;
-	if (max > USER_TOP - addr)
-		max = USER_TOP - addr;
-	while (n < max) {
-		u64 w;
-		if (((addr + n) & 7) == 0 && max - n >= 8) {
-			if (arch_get_user(&w, user_ptr(const void, addr + n), 8))
-				return -EFAULT;
-			u64 z = zero_bytes(w);
-			if (z)
-				return (ssize_t)(n + (u32)__builtin_ctzll(z) / 8);
-			n += 8;
-		} else {
-			if (arch_get_user(&w, user_ptr(const void, addr + n), 1))
-				return -EFAULT;
-			if (!w)
-				break;
-			n++;
-		}
-	}
-	return (ssize_t)n;
-}
-
-int arch_user_cmpxchg(u32 *p, u32 expected, u32 desired, u32 *old);
-int arch_user_xchg(u32 *p, u32 v, u32 *old);
-int arch_user_add(u32 *p, u32 v, u32 *old);
-
-static bool word_ok(const u32 __user *p)
-{
-	return !(user_addr(p) & 3) && user_range_ok(p, 4);
-}
-
 int user_cmpxchg_u32(u32 __user *p, u32 expected, u32 desired, u32 *old)
 {
-	if (!word_ok(p))
+	if ((user_addr(p) & 3) || !user_range_ok(p, sizeof(*p)))
 		return -EFAULT;
 	user_access_begin();
 	int r = arch_user_cmpxchg(user_force(u32, p), expected, desired, old);
 	user_access_end();
 	return r;
-}
-
-int user_atomic_op_u32(u32 __user *p, enum user_atomic_op op, u32 arg, u32 *old)
-{
-	int r;
-
-	if (!word_ok(p))
-		return -EFAULT;
-	if (op == USER_OP_SET || op == USER_OP_ADD) {
-		user_access_begin();
-		r = op == USER_OP_SET ? arch_user_xchg(user_force(u32, p), arg, old)
-				      : arch_user_add(user_force(u32, p), arg, old);
-		user_access_end();
-		return r;
-	}
-	u32 seen;
-	if (get_user(seen, p))
-		return -EFAULT;
-	for (;;) {
-		u32 want = op == USER_OP_OR	? seen | arg
-			   : op == USER_OP_ANDN ? seen & ~arg
-						: seen ^ arg;
-		r = user_cmpxchg_u32(p, seen, want, old);
-		if (r || *old == seen)
-			return r;
-		seen = *old;
-	}
-}
-
-void pagefault_disable(void)
-{
-	current()->pagefaults_off++;
-	barrier();
-}
-
-void pagefault_enable(void)
-{
-	barrier();
-	assert(current()->pagefaults_off);
-	current()->pagefaults_off--;
 }

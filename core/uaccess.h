@@ -2,8 +2,8 @@
 // The only way to programs' memory. Privileged.
 //
 // Each function checks that the range lies in the program half and survives a fault anywhere in it
-// (the mapping may vanish meanwhile). They may sleep (demand paging), except while page faults are
-// disabled, where a missing page is simply -EFAULT.
+// (the mapping may vanish meanwhile). They may sleep (demand paging), except while preemption is
+// off, where a missing page is simply -EFAULT.
 #pragma once
 #include "base/compiler.h"
 #include "base/errno.h"
@@ -31,8 +31,6 @@ static inline bool user_range_ok(const void __user *p, size_t len)
 // Copies a string with its NUL into dst[cap]: its length, -EFAULT, or -ENAMETOOLONG when there is
 // no NUL within cap bytes.
 [[nodiscard]] ssize_t copy_string_from_user(char *dst, const char __user *src, size_t cap);
-// Length of a string without its NUL, at most max; -EFAULT.
-[[nodiscard]] ssize_t user_strnlen(const char __user *s, size_t max);
 
 // get_user(x, p): x = *p, 0 or -EFAULT; put_user(x, p): *p = x. For 1, 2, 4 and 8 byte types: a few
 // instructions.
@@ -54,18 +52,6 @@ static inline bool user_range_ok(const void __user *p, size_t len)
 						   : -EFAULT;                                  \
 	})
 
-// Atomic operations on a program's 32-bit word, aligned by 4. 0 or -EFAULT; *old receives what was
-// there.
+// Compares and exchanges a program's 32-bit word, aligned by 4. 0 or -EFAULT; *old receives what
+// was there: the exchange took place if that is `expected`.
 [[nodiscard]] int user_cmpxchg_u32(u32 __user *p, u32 expected, u32 desired, u32 *old);
-enum user_atomic_op {
-	USER_OP_SET,
-	USER_OP_ADD,
-	USER_OP_OR,
-	USER_OP_ANDN,
-	USER_OP_XOR
-}; // as FUTEX_OP_*
-[[nodiscard]] int user_atomic_op_u32(u32 __user *p, enum user_atomic_op op, u32 arg, u32 *old);
-
-// Between these, faults on programs' memory fail at once instead of paging. Nest.
-void pagefault_disable(void);
-void pagefault_enable(void);

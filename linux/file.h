@@ -61,8 +61,8 @@ static inline struct io io_kernel(void *buf, size_t len, s64 pos)
 		.left = len, .kbuf = buf, .seg_left = len, .kind = IO_KERNEL, .pos = pos};
 }
 // Bytes moved, less than len only at a fault (then the caller returns what was done, or -EFAULT
-// when nothing was). len <= io->left. They may sleep (page faults), except between
-// pagefault_disable and _enable.
+// when nothing was). len <= io->left. They may sleep (page faults), except while
+// preemption is off.
 size_t io_copy_to(struct io *io, const void *src, size_t len); // file -> program (read)
 size_t io_copy_from(struct io *io, void *dst, size_t len);     // program -> file (write)
 size_t io_clear(struct io *io, size_t len);		       // zeroes -> program

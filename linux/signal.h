@@ -41,6 +41,8 @@ int signal_kernel_pgrp(struct pgrp *g, int sig);
 // then kills.
 void signal_force(const struct siginfo *info);
 void signal_force_fault(int sig, int code, u64 addr);
+// The same for a page fault at addr that personality.fault answered by result.
+void signal_force_page_fault(u64 addr, int result);
 // SIGPIPE and SIGXFSZ to the current thread, as write(2) sends them.
 void signal_self(int sig);
 // May the current thread signal p (kill(2)'s rule)? 0 or -EPERM.

@@ -312,6 +312,8 @@ void process_times(struct process *p, u64 *user_ns,
 		   u64 *system_ns); // all its threads, dead ones included
 void process_rusage(struct process *p, struct rusage_sums *out); // likewise
 void task_sums(struct task *t, struct rusage_sums *out);	 // of one thread
+// Its CPU time, split as the ticks have met it. Any context.
+void task_times(const struct task *t, u64 *user_ns, u64 *system_ns);
 // May the current thread look into p (ptrace's read rule, /proc/PID/*)? fs: by fs ids, else by real
 // ids.
 bool process_may_access(struct process *p, bool fs_ids);

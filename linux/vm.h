@@ -13,6 +13,7 @@
 #include "core/lock.h"
 #include "core/mmu_space.h"
 #include "core/page.h"
+#include "linux/rwlock.h"
 
 struct vm_space;
 struct vm_object;

@@ -7,9 +7,11 @@
 
 find_sources = $(shell find $(1) -path '*/arch/*' ! -path '*/arch/$(ARCH)' \
 	! -path '*/arch/$(ARCH)/*' -prune -o -path '*/vdso' -prune -o \( -name '*.c' -o -name '*.S' \) -print)
+# What RELEASE kernels do without, besides tests (tools/audit.py counts it apart).
+DEBUG_ONLY := core/sync/lockcheck.c
 KERNEL_SRCS := $(sort $(wildcard base/*.c) $(call find_sources,core linux))
 ifneq ($(MODE),debug)
-KERNEL_SRCS := $(filter-out %_test.c,$(KERNEL_SRCS))
+KERNEL_SRCS := $(filter-out %_test.c $(DEBUG_ONLY),$(KERNEL_SRCS))
 endif
 KERNEL_OBJS := $(addprefix $(OUT)/obj/,$(addsuffix .o,$(KERNEL_SRCS)))
 KERNEL_LDS := core/arch/$(ARCH)/kernel.ld

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // loader.c: makes a service's memory from its shared object, and connects its imports.
 //
-// A service is a shared object without dependencies, linked at 0: PT_LOAD segments, relocations
-// (relative ones, and one GLOB_DAT for each import), a dynamic symbol `service_info`. The loader
+// A service is a shared object without dependencies (base/elf_so.h), with relocations (relative
+// ones, and one GLOB_DAT for each import) and a dynamic symbol `service_info`. The loader
 // copies the segments to the start of the window, applies the relocations, and gives the pages
 // their rights: what is executable or covered by PT_GNU_RELRO (the GOT) cannot be written from then
 // on.
@@ -10,11 +10,12 @@
 // The place of an import gets the address of the call's function when the service runs privileged,
 // else that of its gate stub. So the privilege boundary lies in the GOT, and the code is the same.
 //
-// The file's bytes are not trusted: offsets, sizes and addresses are checked before they are
-// followed. What the service tells about itself (service_info) is copied into core's memory once.
+// The file's bytes are not trusted: base/elf_so.c checks them, and what points into the image is
+// checked here before it is followed. What the service tells about itself (service_info) is copied
+// into core's memory once.
 //
 // All of it runs with services_lock held, in a life that has not begun.
-#include "base/elf.h"
+#include "base/elf_so.h"
 #include "base/fmt.h"
 #include "base/string.h"
 #include "core/elevate.h"
@@ -24,13 +25,8 @@
 
 struct image {
 	struct service *s;
-	struct elf64_ehdr ehdr;
-	const struct elf64_phdr *phdrs;
-	struct elf_layout layout;
+	struct elf_so so;
 	const char *why;
-	// of the dynamic section; addresses in the image
-	u64 symtab, strtab, strsz, hash, rela, relasz;
-	u32 nsymbols;
 };
 
 static int bad(struct image *im, const char *why)
@@ -53,19 +49,6 @@ static long missing_call(void)
 	return -ENOSYS;
 }
 
-// The file's bytes at an address of the image; nullptr when they are not all there.
-static const void *file_at(const struct image *im, u64 address, u64 len)
-{
-	for (u32 i = 0; i < im->ehdr.e_phnum; i++) {
-		const struct elf64_phdr *p = &im->phdrs[i];
-
-		if (p->p_type == PT_LOAD && address >= p->p_vaddr && len <= p->p_filesz &&
-		    address - p->p_vaddr <= p->p_filesz - len)
-			return im->s->file + p->p_offset + (address - p->p_vaddr);
-	}
-	return nullptr;
-}
-
 // Copies from the loaded image, by core's own mapping.
 static bool image_read(struct service *s, void *dst, u64 address, u64 len)
 {
@@ -79,24 +62,6 @@ static bool image_read(struct service *s, void *dst, u64 address, u64 len)
 		done += n;
 	}
 	return true;
-}
-
-static int headers_read(struct image *im)
-{
-	const struct elf_limits limits = {.page_size = PAGE_SIZE, .vaddr_end = 64 * MiB};
-	struct service *s = im->s;
-
-	if (elf_header_check(s->file, s->file_len, s->file_len, ARCH_ELF_MACHINE, &im->ehdr,
-			     &im->why))
-		return -ENOEXEC;
-	if (im->ehdr.e_type != ET_DYN)
-		return bad(im, "not a shared object");
-	im->phdrs = (const struct elf64_phdr *)(s->file + im->ehdr.e_phoff);
-	if (elf_phdrs_check(&im->ehdr, im->phdrs, s->file_len, &limits, &im->layout, &im->why))
-		return -ENOEXEC;
-	if (im->layout.lo || !im->layout.hi || im->layout.dynamic < 0)
-		return bad(im, "not linked at 0, or without a dynamic section");
-	return 0;
 }
 
 static void segment_copy(struct image *im, const struct elf64_phdr *p)
@@ -113,87 +78,16 @@ static void segment_copy(struct image *im, const struct elf64_phdr *p)
 static int segments_map(struct image *im)
 {
 	struct service *s = im->s;
-	int err = service_image_map(s, im->layout.hi / PAGE_SIZE);
+	int err = service_image_map(s, im->so.layout.hi / PAGE_SIZE);
 
 	if (err)
 		return err;
-	s->text_start = s->text_end = 0;
-	for (u32 i = 0; i < im->ehdr.e_phnum; i++) {
-		const struct elf64_phdr *p = &im->phdrs[i];
-
-		if (p->p_type != PT_LOAD)
-			continue;
-		if ((p->p_flags & (PF_W | PF_X)) == (PF_W | PF_X))
-			return bad(im, "a segment is writable and executable");
-		segment_copy(im, p);
-		if (!(p->p_flags & PF_X))
-			continue;
-		if (s->text_end)
-			return bad(im, "more than one executable segment");
-		s->text_start = s->window + p->p_vaddr;
-		s->text_end = s->text_start + p->p_memsz;
-	}
-	return s->text_end ? 0 : bad(im, "no code");
-}
-
-static int dynamic_read(struct image *im)
-{
-	const struct elf64_phdr *p = &im->phdrs[im->layout.dynamic];
-	const struct elf64_dyn *d = (const struct elf64_dyn *)(im->s->file + p->p_offset);
-
-	for (u64 i = 0; i < p->p_filesz / sizeof(*d) && d[i].d_tag != DT_NULL; i++) {
-		switch (d[i].d_tag) {
-		case DT_SYMTAB:
-			im->symtab = d[i].d_val;
-			break;
-		case DT_STRTAB:
-			im->strtab = d[i].d_val;
-			break;
-		case DT_STRSZ:
-			im->strsz = d[i].d_val;
-			break;
-		case DT_HASH:
-			im->hash = d[i].d_val;
-			break;
-		case DT_RELA:
-			im->rela = d[i].d_val;
-			break;
-		case DT_RELASZ:
-			im->relasz = d[i].d_val;
-			break;
-		case DT_NEEDED:
-			return bad(im, "it needs another shared object");
-		case DT_JMPREL:
-		case DT_INIT:
-		case DT_INIT_ARRAY:
-		case DT_REL:
-		case DT_RELR:
-			return bad(im,
-				   "it has a PLT, constructors or an unknown kind of relocations");
-		}
-	}
-	const u32 *hash = file_at(im, im->hash, 8); // number of buckets, of symbols
-
-	if (!hash || !im->strsz)
-		return bad(im, "no symbol table");
-	im->nsymbols = hash[1];
-	const char *strings = file_at(im, im->strtab, im->strsz);
-
-	if (im->nsymbols > 4096 || !strings || strings[im->strsz - 1] ||
-	    !file_at(im, im->symtab, im->nsymbols * sizeof(struct elf64_sym)))
-		return bad(im, "damaged symbol table");
+	s->text_start = s->window + im->so.text_start;
+	s->text_end = s->window + im->so.text_end;
+	for (u32 i = 0; i < im->so.ehdr.e_phnum; i++)
+		if (elf_so_loads(&im->so.phdrs[i]))
+			segment_copy(im, &im->so.phdrs[i]);
 	return 0;
-}
-
-static const struct elf64_sym *symbol_at(const struct image *im, u32 i, const char **name)
-{
-	const struct elf64_sym *symbols =
-		file_at(im, im->symtab, im->nsymbols * sizeof(struct elf64_sym));
-
-	if (i >= im->nsymbols || symbols[i].st_name >= im->strsz)
-		return nullptr;
-	*name = (const char *)file_at(im, im->strtab, im->strsz) + symbols[i].st_name;
-	return &symbols[i];
 }
 
 // What goes into the place of an import; 0: there is no such call.
@@ -220,13 +114,13 @@ static int relocate_one(struct image *im, const struct elf64_rela *r)
 	const struct elf64_sym *symbol;
 	const char *name;
 
-	if (!place || r->r_offset % sizeof(u64) || r->r_offset >= im->layout.hi)
+	if (!place || r->r_offset % sizeof(u64) || r->r_offset >= im->so.layout.hi)
 		return bad(im, "a relocation lies outside of the image");
 	if (type == ARCH_R_RELATIVE) {
 		*place = s->window + (u64)r->r_addend;
 		return 0;
 	}
-	symbol = symbol_at(im, ELF64_R_SYM(r->r_info), &name);
+	symbol = elf_so_symbol(&im->so, ELF64_R_SYM(r->r_info), &name);
 	if ((type != ARCH_R_GLOB_DAT && type != ARCH_R_ABS64) || !symbol)
 		return bad(im, "a relocation of an unknown kind");
 	value = symbol->st_shndx != SHN_UNDEF ? s->window + symbol->st_value
@@ -239,54 +133,35 @@ static int relocate_one(struct image *im, const struct elf64_rela *r)
 
 static int relocate(struct image *im)
 {
-	const struct elf64_rela *r = file_at(im, im->rela, im->relasz);
+	int err = 0;
 
 	memset(im->s->imports, 0, sizeof(im->s->imports));
-	if (im->relasz && !r)
-		return bad(im, "damaged relocations");
-	for (u64 i = 0; i < im->relasz / sizeof(*r); i++) {
-		int err = relocate_one(im, &r[i]);
+	for (u64 i = 0; i < im->so.nrelocations && !err; i++)
+		err = relocate_one(im, &im->so.relocations[i]);
+	return err;
+}
 
-		if (err)
-			return err;
-	}
-	return 0;
+static void protect(struct service *s, u64 start, u64 end, bool exec)
+{
+	if (start < end)
+		service_image_protect(s, start, (end - start) / PAGE_SIZE, false, exec);
 }
 
 static void rights_set(struct image *im)
 {
-	for (u32 i = 0; i < im->ehdr.e_phnum; i++) {
-		const struct elf64_phdr *p = &im->phdrs[i];
-		u64 first = align_down(p->p_vaddr, PAGE_SIZE);
-		u64 end = align_up(p->p_vaddr + p->p_memsz, PAGE_SIZE);
+	for (u32 i = 0; i < im->so.ehdr.e_phnum; i++) {
+		const struct elf64_phdr *p = &im->so.phdrs[i];
 
-		if (p->p_type == PT_LOAD && !(p->p_flags & PF_W))
-			service_image_protect(im->s, first, (end - first) / PAGE_SIZE, false,
-					      p->p_flags & PF_X);
-		else if (p->p_type == PT_GNU_RELRO && end <= im->layout.hi)
-			service_image_protect(
-				im->s, first,
-				(align_down(p->p_vaddr + p->p_memsz, PAGE_SIZE) - first) /
-					PAGE_SIZE,
-				false, false);
+		if (elf_so_loads(p) && !(p->p_flags & PF_W))
+			protect(im->s, align_down(p->p_vaddr, PAGE_SIZE),
+				align_up(p->p_vaddr + p->p_memsz, PAGE_SIZE), p->p_flags & PF_X);
 	}
+	// of its last page something else may need to be written
+	protect(im->s, align_down(im->so.relro_start, PAGE_SIZE),
+		align_down(im->so.relro_end, PAGE_SIZE), false);
 }
 
 // ---- what the service tells about itself ----
-
-static u64 symbol_find(struct image *im, const char *wanted, u64 size)
-{
-	const char *name;
-
-	for (u32 i = 0; i < im->nsymbols; i++) {
-		const struct elf64_sym *symbol = symbol_at(im, i, &name);
-
-		if (symbol && symbol->st_shndx != SHN_UNDEF && !strcmp(name, wanted) &&
-		    symbol->st_size == size)
-			return im->s->window + symbol->st_value;
-	}
-	return 0;
-}
 
 // The longest prefix of a string that fits.
 static bool string_read(struct service *s, char *dst, size_t cap, u64 address)
@@ -342,7 +217,7 @@ static int sites_read(struct image *im, u64 start, u64 end)
 			return bad(im, "an elevation site lies outside of the code");
 	s->nsites = (u32)n;
 	if (s->isolation == ISOLATION_LOWERED)
-		elevate_allow_services();
+		elevate_allow();
 	return 0;
 }
 
@@ -366,10 +241,11 @@ static int info_read(struct image *im)
 	struct service *s = im->s;
 	struct service_info info;
 	char name[SERVICE_NAME_MAX];
-	u64 at = symbol_find(im, "service_info", sizeof(info));
+	const struct elf64_sym *symbol = elf_so_find(&im->so, "service_info");
 	int err;
 
-	if (!at || !image_read(s, &info, at, sizeof(info)))
+	if (!symbol || symbol->st_size != sizeof(info) ||
+	    !image_read(s, &info, s->window + symbol->st_value, sizeof(info)))
 		return bad(im, "no service_info");
 	if (info.abi != SERVICE_ABI)
 		return bad(im, "made for another version of abi/gate/");
@@ -390,13 +266,12 @@ static int info_read(struct image *im)
 
 int service_load(struct service *s, const char **why)
 {
+	const struct elf_limits limits = {.page_size = PAGE_SIZE, .vaddr_end = 64 * MiB};
 	struct image im = {.s = s};
-	int err = headers_read(&im);
+	int err = elf_so_check(&im.so, s->file, s->file_len, ARCH_ELF_MACHINE, &limits, &im.why);
 
 	if (!err)
 		err = segments_map(&im);
-	if (!err)
-		err = dynamic_read(&im);
 	if (!err)
 		err = relocate(&im);
 	if (!err)
@@ -409,56 +284,11 @@ int service_load(struct service *s, const char **why)
 
 // ---- symbols, for reports ----
 
-static const struct elf64_shdr *section_find(const struct service *s, u32 type)
-{
-	struct elf64_ehdr ehdr;
-
-	memcpy(&ehdr, s->file, sizeof(ehdr));
-	if (ehdr.e_shentsize != sizeof(struct elf64_shdr) || ehdr.e_shoff > s->file_len ||
-	    ehdr.e_shnum > (s->file_len - ehdr.e_shoff) / sizeof(struct elf64_shdr))
-		return nullptr;
-	const struct elf64_shdr *sections = (const struct elf64_shdr *)(s->file + ehdr.e_shoff);
-
-	for (u32 i = 0; i < ehdr.e_shnum; i++) {
-		const struct elf64_shdr *h = &sections[i];
-
-		if (h->sh_type == type && h->sh_offset <= s->file_len &&
-		    h->sh_size <= s->file_len - h->sh_offset)
-			return h->sh_link < ehdr.e_shnum || type != SHT_SYMTAB ? h : nullptr;
-	}
-	return nullptr;
-}
-
 const char *service_symbol(const struct service *s, u64 address, u64 *offset, u64 *size)
 {
-	const struct elf64_shdr *h = section_find(s, SHT_SYMTAB);
-	struct elf64_ehdr ehdr;
-
-	if (!h || !s->window || address < s->text_start || address >= s->text_end)
+	if (!s->window || address < s->text_start || address >= s->text_end)
 		return nullptr;
-	memcpy(&ehdr, s->file, sizeof(ehdr));
-	const struct elf64_shdr *strings =
-		(const struct elf64_shdr *)(s->file + ehdr.e_shoff) + h->sh_link;
-	const struct elf64_sym *symbols = (const struct elf64_sym *)(s->file + h->sh_offset);
-	u64 at = address - s->window;
-
-	if (strings->sh_offset > s->file_len || strings->sh_size > s->file_len - strings->sh_offset)
-		return nullptr;
-	for (u64 i = 0; i < h->sh_size / sizeof(*symbols); i++) {
-		const struct elf64_sym *y = &symbols[i];
-
-		if (ELF64_ST_TYPE(y->st_info) != STT_FUNC || at - y->st_value >= y->st_size ||
-		    y->st_name >= strings->sh_size)
-			continue;
-		const char *name = (const char *)s->file + strings->sh_offset + y->st_name;
-
-		if (!memchr(name, 0, strings->sh_size - y->st_name))
-			return nullptr;
-		*offset = at - y->st_value;
-		*size = y->st_size;
-		return name;
-	}
-	return nullptr;
+	return elf_function_at(s->file, s->file_len, address - s->window, offset, size);
 }
 
 const char *service_symbol_of(u64 address, u64 *offset, u64 *size, const char **service)

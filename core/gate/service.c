@@ -446,20 +446,11 @@ static u64 last_word(struct service *s)
 	return load_once(&s->live) ? at : 0;
 }
 
-s64 service_other_data(const struct service *s)
+s64 service_data_address(struct service *s)
 {
-	s64 at = -ENOENT;
+	u64 word = last_word(s);
 
-	for (u32 i = 0; i < nservices; i++) {
-		u64 word = services[i] != s ? last_word(services[i]) : 0;
-
-		if (!word)
-			continue;
-		at = (s64)word;
-		if (services[i]->isolation == ISOLATION_LOWERED)
-			break;
-	}
-	return at;
+	return word ? (s64)word : -ENOENT;
 }
 
 u64 services_sentinels_sum(void)

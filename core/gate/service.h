@@ -133,10 +133,6 @@ struct service *service_by_id(u32 id); // nullptr: none
 bool service_die(struct service *s, u32 generation, const char *why);
 // The second step, when everything about the death has been reported: the manager may take over.
 void service_bury(struct service *s, bool fault);
-static inline bool service_is_live(const struct service *s, u32 generation)
-{
-	return load_acquire(&s->live) == generation;
-}
 
 // ---- gate.c: crossing ----
 // The thread's way back into a service (after a call, an interrupt, a fault): switches threads,

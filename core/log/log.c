@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
-// log.c: the kernel's log: the ring of records, and the way from there to the consoles. Privileged.
-//
-// A record is a header and its text, 32-byte aligned, never wrapped round the ring's end: what does
-// not fit there is filled by a record of level PAD. New records overwrite the oldest. Offsets only
-// grow; the place in the ring is the offset modulo its size.
+// log.c: the kernel's log: the ring of records (base/logring.h), and the way from there to the
+// consoles. Privileged.
 //
 // Who may log: everybody, NMI handlers and the code under the log's own lock (a fault there)
 // included.
@@ -20,6 +17,8 @@
 // in order, nobody waits for a console but the one who prints, and `printing` is given up after
 // every record, so that preemption is off for one line at most. Until a console is there records
 // just collect.
+#include <stdarg.h>
+
 #include "core/log.h"
 #include "core/cmdline.h"
 #include "core/lock.h"
@@ -29,41 +28,21 @@
 
 #include "base/errno.h"
 #include "base/fmt.h"
+#include "base/logring.h"
 #include "base/string.h"
 
 constexpr size_t RING_BYTES = 256 * KiB;
 constexpr size_t TEXT_MAX = 480;
-constexpr u8 PAD = 0xff;
 constexpr u32 PANIC_TRIES = 1'000'000;
 constexpr u32 CONSOLE_LEVEL_DEFAULT = 7;
 constexpr u32 CONSOLE_LEVEL_QUIET = 4;
 constexpr u32 CONSOLE_LEVEL_DEBUG = 10;
 
-struct record {
-	u64 seq;
-	u64 time_ns;
-	u32 size; // bytes to the next record
-	u16 len;  // of text
-	u8 level; // enum log_level, or PAD
-	u8 unused;
-	char text[];
-};
-// What is left at the ring's end is 0 or has room for a header.
-constexpr size_t RECORD_ALIGN = 32;
-static_assert(sizeof(struct record) <= RECORD_ALIGN && RING_BYTES % RECORD_ALIGN == 0);
-
-// A place in the ring, with the number of the record there.
-struct cursor {
-	u64 seq;
-	u64 offset;
-};
-
-static alignas(RECORD_ALIGN) char ring[RING_BYTES]; // log_lock
+static alignas(LOGRING_ALIGN) char ring_bytes[RING_BYTES];
+static struct logring ring = LOGRING_INIT(ring_bytes); // log_lock
 static spinlock_t log_lock = SPINLOCK_INIT(LOCK_log);
-static struct cursor oldest, newest; // log_lock; newest: where the next record goes
-static struct cursor last_read;	     // log_lock; readers come in order: where the last one ended
-static struct cursor next_print;     // whoever holds `printing`
-static u64 cleared_seq;		     // atomic
+static struct logring_cursor last_read; // log_lock; readers come in order: where the last one ended
+static struct logring_cursor next_print;	  // whoever holds `printing`
 static u32 console_level = CONSOLE_LEVEL_DEFAULT; // atomic
 static bool show_all;				  // immutable after boot
 
@@ -107,58 +86,6 @@ static void log_leave(irqflags_t flags, bool locked)
 	irq_restore(flags);
 }
 
-static struct record *record_at(u64 offset)
-{
-	return (struct record *)&ring[offset % RING_BYTES];
-}
-
-static void skip(struct cursor *c)
-{
-	const struct record *r = record_at(c->offset);
-
-	if (r->level != PAD)
-		c->seq++;
-	c->offset += r->size;
-}
-
-// Moves a cursor that was overtaken by the writer, and past padding. False: no record there yet.
-static bool settle(struct cursor *c)
-{
-	if (c->offset < oldest.offset)
-		*c = oldest;
-	while (c->offset < newest.offset && record_at(c->offset)->level == PAD)
-		skip(c);
-	return c->offset < newest.offset;
-}
-
-static void write_record(u8 level, u64 time_ns, const char *text, size_t len, u32 size)
-{
-	struct record *r;
-
-	while (newest.offset + size - oldest.offset > RING_BYTES)
-		skip(&oldest);
-	r = record_at(newest.offset);
-	*r = (struct record){.seq = newest.seq,
-			     .time_ns = time_ns,
-			     .size = size,
-			     .len = (u16)len,
-			     .level = level};
-	memcpy(r->text, text, len);
-	newest.offset += size;
-	if (level != PAD)
-		newest.seq++;
-}
-
-static void append(enum log_level level, u64 time_ns, const char *text, size_t len)
-{
-	u32 size = (u32)align_up(sizeof(struct record) + len, RECORD_ALIGN);
-	size_t to_end = RING_BYTES - newest.offset % RING_BYTES;
-
-	if (to_end < size)
-		write_record(PAD, time_ns, "", 0, (u32)to_end);
-	write_record(level, time_ns, text, len, size);
-}
-
 // ---- what NMIs leave ----
 
 constexpr u32 ASIDE_SLOTS = 8;
@@ -193,14 +120,15 @@ static void fetch_aside(void)
 	for (u32 i = 0; i < ASIDE_SLOTS; i++) {
 		if (likely(load_acquire(&aside[i].state) != 2))
 			continue;
-		append(aside[i].level, aside[i].time_ns, aside[i].text, aside[i].len);
+		logring_append(&ring, aside[i].level, aside[i].time_ns, aside[i].text,
+			       aside[i].len);
 		store_release(&aside[i].state, 0u);
 	}
 	if (unlikely(load_once(&aside_lost))) {
 		static const char text[] = "(some lines were lost here)";
 
 		store_once(&aside_lost, 0u);
-		append(LOG_WARN, clock_monotonic_ns(), text, sizeof(text) - 1);
+		logring_append(&ring, LOG_WARN, clock_monotonic_ns(), text, sizeof(text) - 1);
 	}
 }
 
@@ -240,22 +168,20 @@ static void put_line(u64 time_ns, const char *text, size_t len)
 static bool print_next(void)
 {
 	static char text[TEXT_MAX]; // whoever holds `printing`
-	struct record head;
+	const struct logring_record *r;
+	struct logring_record head = {};
 	irqflags_t flags;
-	bool locked, found;
+	bool locked;
 
 	if (!log_enter(&flags, &locked))
 		return false;
-	found = settle(&next_print);
-	if (found) {
-		const struct record *r = record_at(next_print.offset);
-
+	r = logring_next(&ring, &next_print, 0);
+	if (r) {
 		head = *r;
 		memcpy(text, r->text, r->len);
-		skip(&next_print);
 	}
 	log_leave(flags, locked);
-	if (!found)
+	if (!r)
 		return false;
 	if (head.level >= load_once(&console_level) && !show_all && !load_once(&in_panic))
 		return true;
@@ -272,7 +198,7 @@ static bool print_next(void)
 
 static bool unprinted(void)
 {
-	return load_once(&next_print.offset) < load_once(&newest.offset);
+	return load_once(&next_print.offset) < load_once(&ring.newest.offset);
 }
 
 static void print_all(void)
@@ -319,14 +245,17 @@ bool console_in_panic(void)
 
 // ---- writing and reading ----
 
-void kvlog(enum log_level level, const char *fmt, va_list args)
+void klog(enum log_level level, const char *fmt, ...)
 {
 	char text[TEXT_MAX + 1];
-	size_t len = (size_t)vscnprintf(text, sizeof(text), fmt, args);
 	u64 now = clock_monotonic_ns();
 	irqflags_t flags;
 	bool locked;
+	va_list args;
 
+	va_start(args, fmt);
+	size_t len = (size_t)vscnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
 	if (len && text[len - 1] == '\n')
 		len--;
 	if (!log_enter(&flags, &locked)) {
@@ -337,51 +266,34 @@ void kvlog(enum log_level level, const char *fmt, va_list args)
 		return;
 	}
 	fetch_aside();
-	append(level, now, text, len);
+	logring_append(&ring, level, now, text, len);
 	log_leave(flags, locked);
 	print_all();
-}
-
-void klog(enum log_level level, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	kvlog(level, fmt, args);
-	va_end(args);
 }
 
 ssize_t log_read(u64 *seq, struct log_record_info *info, char *buf, size_t cap)
 {
 	irqflags_t flags = spin_lock_irqsave(&log_lock);
-	struct cursor c = last_read;
-	const struct record *r;
-	size_t len;
+	struct logring_cursor c = last_read.seq <= *seq ? last_read : ring.oldest;
+	const struct logring_record *r = logring_next(&ring, &c, *seq);
+	ssize_t len = -EAGAIN;
 
-	if (c.offset < oldest.offset || c.seq > *seq)
-		c = oldest;
-	while (settle(&c) && c.seq < *seq)
-		skip(&c);
-	if (c.offset >= newest.offset) {
-		spin_unlock_irqrestore(&log_lock, flags);
-		return -EAGAIN;
+	if (r) {
+		*info = (struct log_record_info){
+			.seq = r->seq, .time_ns = r->time_ns, .level = (enum log_level)r->level};
+		len = (ssize_t)min((size_t)r->len, cap);
+		memcpy(buf, r->text, (size_t)len);
+		last_read = c;
+		*seq = r->seq + 1;
 	}
-	r = record_at(c.offset);
-	*info = (struct log_record_info){
-		.seq = r->seq, .time_ns = r->time_ns, .level = (enum log_level)r->level};
-	len = min((size_t)r->len, cap);
-	memcpy(buf, r->text, len);
-	skip(&c);
-	last_read = c;
-	*seq = info->seq + 1;
 	spin_unlock_irqrestore(&log_lock, flags);
-	return (ssize_t)len;
+	return len;
 }
 
 u64 log_seq_first(void)
 {
 	irqflags_t flags = spin_lock_irqsave(&log_lock);
-	u64 seq = oldest.seq;
+	u64 seq = ring.oldest.seq;
 
 	spin_unlock_irqrestore(&log_lock, flags);
 	return seq;
@@ -390,7 +302,7 @@ u64 log_seq_first(void)
 u64 log_seq_next(void)
 {
 	irqflags_t flags = spin_lock_irqsave(&log_lock);
-	u64 seq = newest.seq;
+	u64 seq = ring.newest.seq;
 
 	spin_unlock_irqrestore(&log_lock, flags);
 	return seq;
@@ -418,14 +330,4 @@ void log_configure(void)
 		level = (u32)clamp(cmdline_u64("loglevel", level), 1, 15);
 	show_all = cmdline_has("ignore_loglevel");
 	log_set_console_level(level);
-}
-
-void log_clear_mark(void)
-{
-	store_once(&cleared_seq, log_seq_next());
-}
-
-u64 log_cleared_seq(void)
-{
-	return load_once(&cleared_seq);
 }

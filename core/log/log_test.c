@@ -4,7 +4,7 @@
 #include "core/ktest.h"
 #include "core/log.h"
 #include "core/panic.h"
-#include "core/test_threads.h"
+#include "core/threads_test.h"
 
 #include "base/errno.h"
 #include "base/fmt.h"

@@ -5,6 +5,8 @@
 // The first CPU that comes here reports; others that follow, also while it reports, wait with
 // interrupts off for its NMI, which makes them print their own calls. A CPU that panics while it
 // reports prints one line and goes straight to the end; if even that fails, it halts.
+#include <stdarg.h>
+
 #include "core/panic.h"
 #include "core/acpi.h"
 #include "core/cmdline.h"

@@ -370,7 +370,7 @@ void kvmap_free(void *p, size_t len_bytes)
 	range_free(r);
 }
 
-static void *map_device(phys_t base, size_t len, enum arch_map_kind kind)
+volatile void *mmio_map(phys_t base, size_t len)
 {
 	u64 first = align_down(base.addr, PAGE_SIZE), end;
 
@@ -382,17 +382,8 @@ static void *map_device(phys_t base, size_t len, enum arch_map_kind kind)
 	if (!r)
 		return nullptr;
 	for (u64 a = first; a < end; a += PAGE_SIZE)
-		if (!range_set(r->start + (a - first), arch_kernel_pte(phys(a), true, false, kind)))
+		if (!range_set(r->start + (a - first),
+			       arch_kernel_pte(phys(a), true, false, ARCH_MAP_DEVICE)))
 			return nullptr;
 	return (char *)r->start + (base.addr - first);
-}
-
-volatile void *mmio_map(phys_t base, size_t len_bytes)
-{
-	return map_device(base, len_bytes, ARCH_MAP_DEVICE);
-}
-
-void *mmio_map_wc(phys_t base, size_t len_bytes)
-{
-	return map_device(base, len_bytes, ARCH_MAP_COMBINE);
 }

@@ -354,19 +354,6 @@ static void count_usable(u64 pfn, u64 end)
 	}
 }
 
-// The part of a range of the memory map that lies in [lo, hi), in whole pages. False when there is
-// none.
-static bool whole_pages(const struct bootmem *m, u64 lo, u64 hi, u64 *pfn, u64 *end)
-{
-	u64 from = max(max(m->base, lo), LOW_END), to = min(m->base + m->len, hi);
-
-	from = align_up(from, PAGE_SIZE);
-	to = min(align_down(to, PAGE_SIZE), page_array_len << PAGE_SHIFT);
-	*pfn = from >> PAGE_SHIFT;
-	*end = to >> PAGE_SHIFT;
-	return from < to;
-}
-
 // Where the struct pages themselves lie; not handed out.
 static u64 array_pfn, array_end;
 
@@ -374,10 +361,14 @@ static void add_type(u32 type, u64 lo, u64 hi, void (*fn)(u64 pfn, u64 end))
 {
 	u64 pfn, end;
 
+	lo = max(lo, LOW_END);
+	hi = min(hi, page_array_len << PAGE_SHIFT);
 	for (u32 i = 0; i < bootinfo.nmem; i++) {
 		if (bootinfo.mem[i].type != type ||
-		    !whole_pages(&bootinfo.mem[i], lo, hi, &pfn, &end))
+		    !bootmem_clip(&bootinfo.mem[i], lo, hi, PAGE_SIZE, &pfn, &end))
 			continue;
+		pfn >>= PAGE_SHIFT;
+		end >>= PAGE_SHIFT;
 		if (array_pfn >= pfn && array_end <= end) {
 			if (pfn < array_pfn)
 				fn(pfn, array_pfn);
@@ -394,25 +385,6 @@ static bool is_ram(u32 type)
 	       type == BOOTMEM_KERNEL || type == BOOTMEM_ACPI_RECLAIM;
 }
 
-// Finds a place for len bytes that is mapped already: the smallest usable range that holds them.
-static u64 place_array(u64 len)
-{
-	u64 best = 0, best_len = ~0ull;
-
-	for (u32 i = 0; i < bootinfo.nmem; i++) {
-		const struct bootmem *m = &bootinfo.mem[i];
-		u64 from = align_up(max(m->base, LOW_END), PAGE_SIZE),
-		    to = min(m->base + m->len, EARLY_MAP_END);
-
-		if (m->type == BOOTMEM_USABLE && from < to && to - from >= len &&
-		    to - from < best_len) {
-			best = from;
-			best_len = to - from;
-		}
-	}
-	return best;
-}
-
 static void make_array(u64 ram_end)
 {
 	u64 npages = align_up(ram_end, 2 * HUGE_SIZE) >> PAGE_SHIFT;
@@ -421,7 +393,8 @@ static void make_array(u64 ram_end)
 		u64 array_len = npages * sizeof(struct page);
 		u64 len = align_up(array_len + (npages >> BLOCK_ORDER) * sizeof(struct block),
 				   PAGE_SIZE);
-		u64 at = place_array(len);
+		u64 at = bootmem_place(bootinfo.mem, bootinfo.nmem, len, LOW_END, EARLY_MAP_END,
+				       PAGE_SIZE); // mapped already
 
 		if (!at && npages > 2 * BLOCK_PAGES)
 			continue; // describe less: the rest of memory stays unused

@@ -3,7 +3,7 @@
 #include "base/ktest.h"
 #include "base/string.h"
 #include "core/mm/mm.h"
-#include "core/test_threads.h"
+#include "core/threads_test.h"
 
 static u64 block_of(const struct page *p)
 {

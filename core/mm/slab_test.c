@@ -4,7 +4,7 @@
 #include "base/string.h"
 #include "core/mm/mm.h"
 #include "core/slab.h"
-#include "core/test_threads.h"
+#include "core/threads_test.h"
 #include <arch/cpu.h>
 
 KTEST(slab, kmalloc_of_all_sizes)

@@ -10,7 +10,7 @@
 // The list of functions is made once by pci_init (initcall level 2) and never changes, so walking
 // it takes no lock. pci_lock (LOCK_pci) guards the port window and sequences of configuration
 // accesses that belong together. What a single function's registers mean is between its driver and
-// the device; struct pci_device.driver says who that is.
+// the device.
 #include "core/pci/pci_priv.h"
 
 #include "base/acpi.h"
@@ -138,13 +138,11 @@ static u32 bar_read(struct pci_device *d, u32 i)
 			 (u16)(mask & ~3u); // the upper half of an I/O BAR may be fixed at zero
 		return 1;
 	}
-	b->prefetch = low & 8;
 	b->base = low & ~15u;
 	if ((low & 6) != 4 || i + 1 >= bar_count(d)) {
 		b->len = -(mask & ~15u);
 		return 1;
 	}
-	b->wide = true;
 	b->base |= (u64)pci_config_read(d, offset + 4, 4) << 32;
 	b->len = -((u64)bar_probe(d, offset + 4) << 32 | (mask & ~15u));
 	return 2;
@@ -205,17 +203,6 @@ void pci_bus_master_off(struct pci_device *d)
 			 pci_config_read(d, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
 }
 
-volatile void *pci_map_bar(struct pci_device *d, u32 bar)
-{
-	assert(bar < 6);
-	pci_bars_read(d);
-	const struct pci_bar *b = &d->bar[bar];
-
-	if (b->io || !b->base || !b->len || b->len > 64 * MiB)
-		return nullptr;
-	return mmio_map(phys(b->base), b->len);
-}
-
 // ---- finding ----
 
 static void function_describe(struct pci_device *d)
@@ -234,7 +221,6 @@ static void function_describe(struct pci_device *d)
 	}
 	d->cap_msi = (u16)pci_find_capability(d, PCI_CAP_MSI, 0);
 	d->cap_msix = (u16)pci_find_capability(d, PCI_CAP_MSIX, 0);
-	d->cap_pcie = (u16)pci_find_capability(d, PCI_CAP_PCIE, 0);
 	if (d->cap_msix)
 		d->msix_count = (pci_config_read(d, d->cap_msix + 2, 2) & 0x7ff) + 1;
 }

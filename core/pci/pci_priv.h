@@ -23,7 +23,7 @@ constexpr u32 PCI_COMMAND_IO = 1 << 0, PCI_COMMAND_MEMORY = 1 << 1, PCI_COMMAND_
 	      PCI_COMMAND_NO_INTX = 1 << 10;
 constexpr u32 PCI_STATUS_CAPABILITIES = 1 << 4;
 constexpr u8 PCI_HEADER_MULTI = 0x80;
-constexpr u8 PCI_CAP_MSI = 0x05, PCI_CAP_PCIE = 0x10, PCI_CAP_MSIX = 0x11;
+constexpr u8 PCI_CAP_MSI = 0x05, PCI_CAP_MSIX = 0x11;
 
 struct pci_function {
 	struct pci_device dev;

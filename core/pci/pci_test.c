@@ -5,6 +5,7 @@
 #include "base/ktest.h"
 #include "core/acpi.h"
 #include "core/pci/pci_priv.h"
+#include "core/slab.h"
 #include "core/smp.h"
 #include "core/time.h"
 #include <arch/cpu.h>
@@ -79,7 +80,7 @@ KTEST(pci, message_from_a_device)
 	if (!d)
 		ktest_skip("QEMU was not started with -device edu");
 	ASSERT_EQ(pci_enable(d, true), 0);
-	volatile u32 *registers = pci_map_bar(d, 0);
+	volatile u32 *registers = mmio_map(phys(d->bar[0].base), d->bar[0].len);
 
 	ASSERT_NOT_NULL((void *)registers);
 	registers[EDU_LIVE / 4] = 0x12345678;

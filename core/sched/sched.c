@@ -109,7 +109,6 @@ static void rcu_hurry(void)
 }
 
 // The kick arrived (interrupt context): somebody set WORK_RESCHED in the running thread.
-void sched_kicked(void);
 void sched_kicked(void)
 {
 	if (atomic_load(&current()->work) & WORK_RESCHED)

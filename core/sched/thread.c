@@ -2,7 +2,6 @@
 // Threads: making, ending, policies, times. Privileged.
 #include "base/errno.h"
 #include "base/fmt.h"
-#include "base/muldiv.h"
 #include "base/string.h"
 #include "core/panic.h"
 #include "core/personality.h"
@@ -317,19 +316,6 @@ u64 thread_runtime_ns(const struct thread *t)
 	return sum;
 }
 
-void thread_times(const struct thread *t, u64 *user_ns, u64 *system_ns)
-{
-	u64 total = thread_runtime_ns(t), u = t->user_ticks, s = t->system_ticks;
-
-	if (!(u + s)) { // never met by a tick: programs mostly run their own code
-		*user_ns = t->space ? total : 0;
-		*system_ns = total - *user_ns;
-		return;
-	}
-	*user_ns = mul_div_u64(total, u, u + s);
-	*system_ns = total - *user_ns;
-}
-
 void sched_cpu_stats(u32 cpu, struct sched_stats *out)
 {
 	struct run_queue *rq = rq_of(cpu);
@@ -352,33 +338,6 @@ u32 sched_nr_running(void)
 	for (u32 cpu = 0; cpu < smp_ncpus; cpu++)
 		n += READ_ONCE(rq_of(cpu)->nr_running);
 	return n;
-}
-
-// Load averages: every 5 s, exponentially damped over 1, 5 and 15 minutes; 11 fraction bits.
-// Written by one worker.
-static u64 loadavg[3];
-static void load_sample(struct work *w)
-{
-	static const u64 damp[3] = {1884, 2014, 2037}; // 2048 * e^(-5 s / period)
-	u64 active = (u64)sched_nr_running() << 11;
-
-	active = active > 2048 ? active - 2048 : 0; // without this worker
-	for (u32 i = 0; i < 3; i++)
-		WRITE_ONCE(loadavg[i], (loadavg[i] * damp[i] + active * (2048 - damp[i])) >> 11);
-	delayed_work_start(container_of(w, struct delayed_work, work), 5'000'000'000);
-}
-static struct delayed_work load_work;
-
-void sched_loadavg_start(void)
-{
-	delayed_work_init(&load_work, load_sample);
-	delayed_work_start(&load_work, 5'000'000'000);
-}
-
-void sched_loadavg(u64 out_fixed11[3])
-{
-	for (u32 i = 0; i < 3; i++)
-		out_fixed11[i] = READ_ONCE(loadavg[i]);
 }
 
 void sched_personality_tick(bool program)

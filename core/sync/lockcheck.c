@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // lockcheck.c: the lock checker of DEBUG=1 builds: finds possible deadlocks on the first run that
-// nests locks wrongly. Privileged.
+// nests locks wrongly. RELEASE builds do not compile it (mk/kernel.mk). Privileged.
 //
 // Every lock belongs to a class, every class has a rank (core/lock_classes.def). What is checked
 // when a lock is taken:
@@ -31,8 +31,6 @@
 
 #include "base/fmt.h"
 #include "base/string.h"
-
-#if CONFIG_DEBUG
 
 constexpr u32 HELD_SPIN_MAX = 24;
 constexpr u16 RANK_SPIN = 1000;
@@ -304,5 +302,3 @@ void lockcheck_print_held(void)
 			classes[t->held[i].cls % LOCK_NCLASSES].name, t->held[i].lock,
 			symbol_name(t->held[i].ip, name, sizeof(name)));
 }
-
-#endif

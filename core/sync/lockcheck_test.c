@@ -9,8 +9,6 @@
 
 #include "base/string.h"
 
-#if CONFIG_DEBUG
-
 static u32 violations;
 static char last_text[256];
 
@@ -196,5 +194,3 @@ KTEST(lockcheck, unsafe_class_in_an_interrupt)
 	EXPECT_NOT_NULL(strstr(last_text, "taken in an interrupt"));
 	timer_cancel_sync(&timer);
 }
-
-#endif

@@ -139,11 +139,6 @@ void mutex_unlock_slow(mutex_t *m)
 	spin_unlock_irqrestore(&m->lock, flags);
 }
 
-bool mutex_is_held(const mutex_t *m)
-{
-	return owner_thread(load_once(&m->owner)) == current();
-}
-
 #if CONFIG_DEBUG
 static void lock_checked(mutex_t *m, bool nested, uintptr_t ip)
 {

@@ -4,7 +4,7 @@
 #include "core/rcu.h"
 #include "core/slab.h"
 #include "core/smp.h"
-#include "core/test_threads.h"
+#include "core/threads_test.h"
 #include "core/work.h"
 
 // ---- wait queues ----

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // timer_test.c: one-shot timers: order, restarting, cancelling, from several CPUs.
 #include "core/ktest.h"
-#include "core/test_threads.h"
+#include "core/threads_test.h"
 #include <arch/cpu.h>
 
 constexpr u32 TIMERS = 24;

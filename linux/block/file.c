@@ -4,7 +4,6 @@
 #include "abi/linux/fcntl.h"
 #include "base/string.h"
 #include "core/log.h"
-#include "core/random.h"
 #include "linux/block/cache.h"
 #include "linux/cred.h"
 #include "linux/signal.h"

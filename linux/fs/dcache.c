@@ -20,7 +20,7 @@
 #include "base/fmt.h"
 #include "base/hash.h"
 #include "core/page.h"
-#include "core/random.h"
+#include "linux/random.h"
 
 static struct slab_cache dentry_cache;
 struct hlist *dcache_table;

@@ -4,8 +4,9 @@
 #include "base/fmt.h"
 #include "core/init.h"
 #include "core/log.h"
-#include "core/random.h"
+#include "linux/random.h"
 #include "core/time.h"
+#include "linux/misc/kmsg.h"
 #include "linux/vm.h"
 
 constexpr u32 MEM_MAJOR = 1;
@@ -212,7 +213,7 @@ static s64 kmsg_lseek(struct file *f, s64 offset, int whence)
 		return -ESPIPE;
 	mutex_lock(&r->lock);
 	u64 seq = whence == SEEK_SET	? log_seq_first()
-		  : whence == SEEK_DATA ? log_cleared_seq()
+		  : whence == SEEK_DATA ? kmsg_cleared_seq()
 		  : whence == SEEK_END	? log_seq_next()
 					: ~0ull;
 	if (seq != ~0ull)

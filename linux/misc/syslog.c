@@ -171,13 +171,25 @@ const struct file_ops proc_kmsg_ops = {.open = kmsg_open, .read = kmsg_read, .po
 
 // ---- syslog(2) ----
 
+static u64 cleared_seq; // atomic
+
+u64 kmsg_cleared_seq(void)
+{
+	return load_once(&cleared_seq);
+}
+
+static void clear_mark(void)
+{
+	store_once(&cleared_seq, log_seq_next());
+}
+
 // The newest records that fit into len bytes, oldest first.
 static long log_copy_all(char __user *buf, size_t len, bool clear)
 {
 	char *line = kmalloc(LINE_MAX);
 	if (!line)
 		return -ENOMEM;
-	u64 first = log_cleared_seq(), end = log_seq_next(), seq;
+	u64 first = kmsg_cleared_seq(), end = log_seq_next(), seq;
 	size_t total = 0, done = 0;
 	for (seq = first; seq < end;) {
 		ssize_t n = line_format(&seq, line);
@@ -203,7 +215,7 @@ static long log_copy_all(char __user *buf, size_t len, bool clear)
 		done += (size_t)n;
 	}
 	if (!err && clear)
-		log_clear_mark();
+		clear_mark();
 	kfree(line);
 	return err ?: (long)done;
 }
@@ -249,7 +261,7 @@ SYSCALL(syslog, int type, char __user *buf, int len)
 			return log_take(buf, (size_t)len, false);
 		return len ? log_copy_all(buf, (size_t)len, type == SYSLOG_READ_CLEAR) : 0;
 	case SYSLOG_CLEAR:
-		log_clear_mark();
+		clear_mark();
 		return 0;
 	case SYSLOG_CONSOLE_OFF: {
 		u32 level = log_set_console_level(1), none = 0;

@@ -2,13 +2,14 @@
 // Owns calls about the machine as a whole: sysinfo, getrandom, reboot.
 #include "core/acpi.h"
 #include "core/log.h"
-#include "core/random.h"
+#include "linux/random.h"
 #include "core/thread.h"
 #include "core/time.h"
 #include "core/uaccess.h"
 #include "core/wait.h"
 #include "abi/linux/time.h"
 #include "linux/cred.h"
+#include "linux/proc/loadavg.h"
 #include "linux/proc/memory_sums.h"
 #include "linux/signal.h"
 #include "linux/syscalls.h"
@@ -37,9 +38,9 @@ SYSCALL(sysinfo, struct sysinfo __user *out)
 	memset(&info, 0, sizeof(info));
 	memory_sums_read(&m);
 	info.uptime = (s64)div_round_up(clock_monotonic_ns(), NSEC_PER_SEC);
-	sched_loadavg(info.loads);
+	loadavg_read(info.loads);
 	for (u32 i = 0; i < 3; i++)
-		info.loads[i] <<= 16 - 11;
+		info.loads[i] <<= 16 - LOADAVG_SHIFT;
 	info.totalram = m.total * PAGE_SIZE;
 	info.freeram = m.free * PAGE_SIZE;
 	info.sharedram = m.cached * PAGE_SIZE;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // vm_cpu_test.c: tests of address spaces as the CPUs see them, and of CPUs that race in them.
-#include "core/test_threads.h"
+#include "core/threads_test.h"
 #include "core/uaccess.h"
 #include "linux/mm/vm_test.h"
 

@@ -9,7 +9,7 @@
 #include "core/cmdline.h"
 #include "core/log.h"
 #include "core/page.h"
-#include "core/random.h"
+#include "linux/random.h"
 #include "linux/block.h"
 #include "linux/cred.h"
 #include "linux/misc/uname.h"

@@ -11,6 +11,7 @@
 #include "core/thread.h"
 #include "core/time.h"
 #include "linux/misc/uname.h"
+#include "linux/proc/loadavg.h"
 #include "linux/proc/memory_sums.h"
 #include "linux/proc/proc.h"
 #include <linux_arch/cpuinfo.h>
@@ -88,10 +89,11 @@ int proc_show_loadavg(struct text *t, struct node *n)
 {
 	u64 load[3];
 	(void)n;
-	sched_loadavg(load);
+	loadavg_read(load);
 	for (u32 i = 0; i < 3; i++) {
-		u64 x = load[i] + (1 << 11) / 200; // rounded to hundredths
-		text_printf(t, "%llu.%02llu ", x >> 11, (x & 2047) * 100 >> 11);
+		u64 x = load[i] + LOADAVG_ONE / 200; // rounded to hundredths
+		text_printf(t, "%llu.%02llu ", x / LOADAVG_ONE,
+			    x % LOADAVG_ONE * 100 / LOADAVG_ONE);
 	}
 	text_printf(t, "%u/%u %u\n", sched_nr_running(), task_count(), pid_last());
 	return 0;

@@ -13,6 +13,7 @@
 #include "abi/linux/stat.h"
 #include "base/fmt.h"
 #include "base/string.h"
+#include "core/cmdline.h"
 #include "core/elevate.h"
 #include "core/uaccess.h"
 #include "linux/process/vdso.h"
@@ -228,6 +229,18 @@ static void space_switch(struct task *t, struct vm_space *s)
 		vm_space_put(old);
 }
 
+// May a program at this path elevate?
+static bool elevation_granted(const char *path)
+{
+	const char *granted;
+	u32 cursor = 0;
+
+	while (cmdline_next("halyard.elevate", &cursor, &granted))
+		if (!strcmp(granted, path))
+			return true;
+	return false;
+}
+
 // From here on the old program is gone.
 static void commit(struct exec *x, struct sighand *fresh)
 {
@@ -236,7 +249,7 @@ static void commit(struct exec *x, struct sighand *fresh)
 	futex_exec(t);
 	space_switch(t, x->space);
 	x->space = nullptr;
-	elevate_exec(&t->thread, x->path);
+	elevate_exec(elevation_granted(x->path));
 	arch_thread_exec();
 	arch_thread_init_user(&t->thread, x->entry, x->sp);
 	comm_set(&t->thread, x->path);

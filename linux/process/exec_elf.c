@@ -7,7 +7,7 @@
 #include "abi/linux/mount.h"
 #include "base/string.h"
 #include "core/log.h"
-#include "core/random.h"
+#include "linux/random.h"
 #include "linux/process/exec_priv.h"
 #include <linux_arch/exec.h>
 

@@ -300,6 +300,26 @@ static bool op_compare(u32 cmp, s32 old, s32 arg, bool *valid)
 	return false;
 }
 
+// Changes a program's word: 0 or -EFAULT; *old receives what was there.
+static int word_change(u32 __user *p, u32 op, u32 arg, u32 *old)
+{
+	u32 seen;
+
+	if (get_user(seen, p))
+		return -EFAULT;
+	for (;; seen = *old) {
+		u32 want = op == FUTEX_OP_SET	 ? arg
+			   : op == FUTEX_OP_ADD	 ? seen + arg
+			   : op == FUTEX_OP_OR	 ? seen | arg
+			   : op == FUTEX_OP_ANDN ? seen & ~arg
+						 : seen ^ arg;
+		int r = user_cmpxchg_u32(p, seen, want, old);
+
+		if (r || *old == seen)
+			return r;
+	}
+}
+
 static int futex_wake_op(u32 __user *u1, u32 __user *u2, bool private, int n1, int n2, u32 code)
 {
 	u32 op = code >> 28 & 7, cmp = code >> 24 & 15;
@@ -307,7 +327,7 @@ static int futex_wake_op(u32 __user *u1, u32 __user *u2, bool private, int n1, i
 	struct vm_key k1, k2;
 	bool valid = true;
 	(void)op_compare(cmp, 0, 0, &valid);
-	if (op > USER_OP_XOR || !valid)
+	if (op > FUTEX_OP_XOR || !valid)
 		return -ENOSYS;
 	if (code >> 31)
 		oparg = (s32)(1u << (oparg & 31));
@@ -320,12 +340,12 @@ static int futex_wake_op(u32 __user *u1, u32 __user *u2, bool private, int n1, i
 	u32 old;
 	for (;;) {
 		buckets_lock(b1, b2);
-		r = user_atomic_op_u32(u2, (enum user_atomic_op)op, (u32)oparg, &old);
+		r = word_change(u2, op, (u32)oparg, &old);
 		if (!r)
 			break;
 		buckets_unlock(b1, b2);
 		// Bring the page in, writable, by an operation that changes nothing.
-		r = user_atomic_op_u32(u2, USER_OP_OR, 0, &old);
+		r = word_change(u2, FUTEX_OP_OR, 0, &old);
 		if (r)
 			return r;
 	}

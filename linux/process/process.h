@@ -100,6 +100,14 @@ bool signal_default_stops(int sig);
 void signal_init_caches(void);
 void child_info_fill(struct siginfo *info, struct process *child, int code, int status);
 
+// ---- halyard.trace (trace.c) ----
+struct exception;
+void trace_init(void);
+void trace_task(struct task *t);	 // a new one: traced like all others
+bool trace_call(struct trap_frame *f);	 // syscall_enter
+void trace_result(struct trap_frame *f); // syscall_leave
+void trace_fault(const struct trap_frame *f, const struct exception *e);
+
 // ---- other parts that fork, exec and exit call ----
 void futex_init(void);
 void futex_exit(struct task *t); // robust list; memory is still there

@@ -5,7 +5,6 @@
 // default actions, and builds frames for handlers. A system call that was interrupted is restarted
 // here, or told to say EINTR.
 #include "abi/linux/wait.h"
-#include "core/personality.h"
 #include "linux/process/process.h"
 #include "core/uaccess.h"
 #include "linux/syscalls.h"
@@ -273,59 +272,20 @@ bool signal_fatal_pending(void)
 
 // ---- faults of programs ----
 
-static void page_fault_signal(const struct exception *e)
+void signal_force_page_fault(u64 addr, int result)
 {
-	switch (e->result) {
+	switch (result) {
 	case -EACCES:
-		signal_force_fault(SIGSEGV, SEGV_ACCERR, e->addr);
+		signal_force_fault(SIGSEGV, SEGV_ACCERR, addr);
 		break;
 	case -EIO:
 	case -ENOSPC:
-		signal_force_fault(SIGBUS, BUS_ADRERR, e->addr);
+		signal_force_fault(SIGBUS, BUS_ADRERR, addr);
 		break;
 	case -ENOMEM: // nothing could be killed to make room
 		signal_force(&(struct siginfo){.signo = SIGKILL, .code = SI_KERNEL});
 		break;
 	default:
-		signal_force_fault(SIGSEGV, SEGV_MAPERR, e->addr);
-	}
-}
-
-void signal_exception(struct trap_frame *f, const struct exception *e);
-void signal_exception(struct trap_frame *f, const struct exception *e)
-{
-	struct task *t = current_task();
-	(void)f;
-	t->fault_vector = e->vector;
-	t->fault_error = e->detail;
-	t->fault_addr = e->kind == EXC_PAGE_FAULT ? e->addr : 0;
-	switch (e->kind) {
-	case EXC_PAGE_FAULT:
-		page_fault_signal(e);
-		break;
-	case EXC_ILLEGAL:
-		signal_force_fault(SIGILL, ILL_ILLOPN, e->addr);
-		break;
-	case EXC_PROTECTION:
-		signal_force(&(struct siginfo){.signo = SIGSEGV, .code = SI_KERNEL});
-		break;
-	case EXC_DIVIDE:
-		signal_force_fault(SIGFPE, FPE_INTDIV, e->addr);
-		break;
-	case EXC_OVERFLOW:
-		signal_force(&(struct siginfo){.signo = SIGSEGV, .code = SI_KERNEL});
-		break;
-	case EXC_FPU:
-		signal_force_fault(SIGFPE, (int)e->detail, e->addr);
-		break;
-	case EXC_BREAKPOINT:
-		signal_force(&(struct siginfo){.signo = SIGTRAP, .code = SI_KERNEL});
-		break;
-	case EXC_SINGLE_STEP:
-		signal_force_fault(SIGTRAP, TRAP_TRACE, e->addr);
-		break;
-	case EXC_ALIGNMENT:
-		signal_force_fault(SIGBUS, BUS_ADRALN, 0);
-		break;
+		signal_force_fault(SIGSEGV, SEGV_MAPERR, addr);
 	}
 }

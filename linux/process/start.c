@@ -13,8 +13,7 @@
 #include "linux/process/vdso.h"
 #include "linux/syscall_table.h"
 #include "linux/syscalls.h"
-
-void signal_exception(struct trap_frame *f, const struct exception *e);
+#include <linux_arch/signal.h>
 
 // ---- init's arguments and environment: what on the command line is nobody else's, as Linux passes
 // it on ----
@@ -198,6 +197,8 @@ static struct personality linux_personality = {
 	.name = "Linux",
 	.syscalls = syscall_functions,
 	.syscall_unknown = syscall_unknown,
+	.syscall_enter = trace_call,
+	.syscall_leave = trace_result,
 	.fault = vm_fault,
 	.exception = signal_exception,
 	.exit_to_user = signal_handle,
@@ -212,6 +213,7 @@ static void linux_register(void)
 	signal_init_caches();
 	futex_init();
 	vdso_init();
+	trace_init();
 	linux_personality.nsyscalls = syscall_table_size();
 	personality_register(&linux_personality);
 }

@@ -2,6 +2,7 @@
 // Owns the memory of tasks and processes, and the questions that other parts ask about them.
 #include "linux/process/process.h"
 #include "abi/linux/time.h"
+#include "base/muldiv.h"
 #include "base/string.h"
 #include "linux/file.h"
 
@@ -38,6 +39,7 @@ struct task *task_alloc(const char *name)
 	}
 	sigpending_init(&t->pending);
 	list_init(&t->process_link);
+	trace_task(t);
 	return t;
 }
 
@@ -198,6 +200,20 @@ void rusage_add(struct rusage_sums *to, const struct rusage_sums *from)
 	to->syscw += from->syscw;
 }
 
+void task_times(const struct task *t, u64 *user_ns, u64 *system_ns)
+{
+	u64 total = thread_runtime_ns(&t->thread);
+	u64 user = t->thread.user_ticks, system = t->thread.system_ticks;
+
+	if (!(user + system)) { // never met by a tick: programs mostly run their own code
+		*user_ns = t->thread.space ? total : 0;
+		*system_ns = total - *user_ns;
+		return;
+	}
+	*user_ns = mul_div_u64(total, user, user + system);
+	*system_ns = total - *user_ns;
+}
+
 void task_sums(struct task *t, struct rusage_sums *out)
 {
 	*out = (struct rusage_sums){
@@ -212,7 +228,7 @@ void task_sums(struct task *t, struct rusage_sums *out)
 		.syscr = t->syscr,
 		.syscw = t->syscw,
 	};
-	thread_times(&t->thread, &out->user_ns, &out->system_ns);
+	task_times(t, &out->user_ns, &out->system_ns);
 }
 
 void process_sums_add_task(struct rusage_sums *s, struct task *t)

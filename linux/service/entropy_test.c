@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // entropy_test.c: what counts as entropy of what a source gave.
 #include "core/ktest.h"
-#include "core/random.h"
 #include "base/string.h"
+#include "linux/random.h"
 #include "linux/service/entropy_priv.h"
 
 KTEST(entropy, good_bytes_count_a_bit_each_up_to_the_limit)

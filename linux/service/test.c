@@ -352,6 +352,22 @@ s64 test_target_address(const char *name)
 	return -EINVAL;
 }
 
+// Data of another service of this kind, which no console and no disk depends on.
+static s64 other_service_data(const struct service *s)
+{
+	s64 at = -ENOENT;
+
+	mutex_lock(&lock);
+	for (u32 i = 0; i < TESTS_MAX && tests[i] && at < 0; i++) {
+		struct service *other = tests[i]->port.service;
+
+		if (other && other != s)
+			at = service_data_address(other);
+	}
+	mutex_unlock(&lock);
+	return at;
+}
+
 s64 gate_test_target(u64 test, u32 target, u64 hint)
 {
 	struct gate_object *o = handle_get(test, HANDLE_TEST);
@@ -364,7 +380,7 @@ s64 gate_test_target(u64 test, u32 target, u64 hint)
 		r = program_byte(hint);
 		break;
 	case TEST_OTHER_SERVICE:
-		r = service_other_data(o->owner);
+		r = other_service_data(o->owner);
 		break;
 	case TEST_GRANT:
 		mutex_lock(&object_of(o)->lock);

@@ -27,7 +27,7 @@ static int cpu_clock_read(int clock, u64 *ns)
 			return -EINVAL;
 		bool mine = t->process == current_process();
 		u64 user, system;
-		thread_times(&t->thread, &user, &system);
+		task_times(t, &user, &system);
 		*ns = kind == CPUCLOCK_VIRT ? user : user + system;
 		task_put(t);
 		return mine ? 0 : -EINVAL;

@@ -69,7 +69,7 @@ static struct cpu_sum cpu_sum_locked(struct process *p)
 			    p->dead_threads.user_ns + p->dead_threads.system_ns};
 	list_for_each_entry(t, &p->threads, process_link) {
 		u64 user, system;
-		thread_times(&t->thread, &user, &system);
+		task_times(t, &user, &system);
 		s.user += user;
 		s.total += user + system;
 	}

@@ -114,6 +114,27 @@ static void test_futex(void)
 		       FUTEX_OP(FUTEX_OP_SET, 7, FUTEX_OP_CMP_EQ, 0)),
 		 2);
 	CHECK_EQ(word, 7);
+	static const struct {
+		int op, argument;
+		unsigned result; // of 7
+	} changes[] = {{FUTEX_OP_ADD, -8, -1u},
+		       {FUTEX_OP_OR, 0x18, 0x1f},
+		       {FUTEX_OP_ANDN, 5, 2},
+		       {FUTEX_OP_XOR, 0xe, 9},
+		       {FUTEX_OP_OR | FUTEX_OP_OPARG_SHIFT, 4, 0x17}};
+	for (unsigned i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+		word = 7;
+		CHECK_EQ(futex(&other, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &word,
+			       FUTEX_OP(changes[i].op, changes[i].argument, FUTEX_OP_CMP_EQ, 7)),
+			 0);
+		CHECK_EQ(word, changes[i].result);
+	}
+	CHECK_ERR(futex(&other, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &word,
+			FUTEX_OP(5, 0, FUTEX_OP_CMP_EQ, 0)),
+		  ENOSYS);
+	CHECK_ERR(futex(&other, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, (unsigned *)16,
+			FUTEX_OP(FUTEX_OP_OR, 1, FUTEX_OP_CMP_EQ, 0)),
+		  EFAULT);
 	for (int i = 0; i < 4; i++) {
 		void *r;
 		pthread_join(t[i], &r);

@@ -46,7 +46,6 @@ static __always_inline void lapic_eoi(void)
 
 // Any context, NMI included. Waits only for the bus to take an earlier message (bounded).
 void lapic_send_ipi(u32 apic_id, u32 vector);
-void lapic_send_ipi_all_but_self(u32 vector);
 void lapic_send_nmi(u32 apic_id);
 
 // Starting a CPU (Intel SDM 3A, 8.4.4): INIT (which waits 10 ms on hardware, not under a

@@ -14,9 +14,9 @@
 // seen yet.
 //
 // Calibration: the TSC and a reference (HPET, ACPI timer or PIT) are read together at SAMPLES
-// moments over 8 ms. Pairs of samples half of that apart are the trials; base/clockscale.h refuses
-// those during whose reads this (virtual) CPU was away. The same samples measure the local APIC's
-// timer, so there is no second wait.
+// moments over 8 ms. base/clockscale.h makes a rate of the samples, and refuses those during whose
+// reads this (virtual) CPU was away. At the same moments the local APIC's timer is read, so there
+// is no second wait.
 //
 // Realtime is monotonic time plus an offset, one 64-bit word. clock_lock (LOCK_clock) is for its
 // writers; readers load the word.
@@ -33,10 +33,11 @@
 #include "core/page.h"
 #include "core/panic.h"
 #include "core/time.h"
+#include <arch/cpu.h>
 #include <arch/timer.h>
 
 constexpr u32 SCALE_SHIFT = 32;
-constexpr u32 SAMPLES = 16, TRIALS = SAMPLES / 2;
+constexpr u32 SAMPLES = CLOCK_SAMPLES_MAX;
 constexpr u64 STEP_NS = 250000, STEP_COARSE_NS = 500000, STEP_STATED_NS = 60000;
 constexpr u64 COARSE_HZ = 10000000; // references slower than this get the coarse step
 constexpr u32 POLLS_MAX = 1000000;  // of a reference that stands still
@@ -44,6 +45,7 @@ constexpr u32 SESSIONS_MAX = 4;
 constexpr u32 TOLERANCE_PPM = 500;
 constexpr u64 TSC_GUESS_HZ = 1000000000;
 constexpr u64 LAPIC_NOMINAL_HZ = 1000000000; // any round number: see lapic_hz_from
+constexpr u64 LAPIC_MASK = 0xffffffff;
 
 enum clock_source : u32 { SOURCE_TSC, SOURCE_HPET };
 
@@ -85,11 +87,6 @@ u64 clock_monotonic_ns(void)
 u64 clock_realtime_ns(void)
 {
 	return clock_monotonic_ns() + atomic_load(&clock.realtime_offset);
-}
-
-u64 clock_resolution_ns(void)
-{
-	return 1;
 }
 
 const char *clock_source_name(void)
@@ -167,39 +164,37 @@ void arch_timer_program(u64 expires_ns)
 
 // ---- calibration ----
 
-struct sample {
-	u64 tsc, reference, latency; // TSC in the middle of its two reads around the reference's
-	u64 lapic_tsc, lapic, lapic_latency;
+// Of the TSC: against the reference, and against the local APIC's timer.
+struct samples {
+	struct clock_sample reference[SAMPLES], lapic[SAMPLES];
 };
 
-static void sample_take(struct sample *s, const struct clock_reference *ref)
+// The quickest of so many tries.
+static void sample_take(struct clock_sample *s, u64 (*read)(void), u32 tries)
 {
-	*s = (struct sample){.latency = ~0ull};
-	for (u32 i = 0; i < 3; i++) { // the quickest of three
+	s->latency = ~0ull;
+	while (tries--) {
 		u64 before = rdtsc_ordered();
-		u64 value = ref->read();
-		u64 after = rdtsc_ordered();
-		if (after - before >= s->latency)
-			continue;
-		s->tsc = before + (after - before) / 2;
-		s->reference = value;
-		s->latency = after - before;
-	}
-	if (lapic_timer_is_deadline() || !lapic_present())
-		return;
-	u64 before = rdtsc_ordered();
+		u64 value = read();
+		u64 latency = rdtsc_ordered() - before;
 
-	s->lapic = lapic_timer_count();
-	s->lapic_latency = rdtsc_ordered() - before;
-	s->lapic_tsc = before + s->lapic_latency / 2;
+		if (latency < s->latency)
+			*s = (struct clock_sample){before + latency / 2, value, latency};
+	}
 }
 
-static void samples_take(struct sample *s, const struct clock_reference *ref, u64 step_ns)
+static u64 lapic_elapsed(void) // it counts down from ~0
+{
+	return (u32)~lapic_timer_count();
+}
+
+static void samples_take(struct samples *s, const struct clock_reference *ref, u64 step_ns)
 {
 	u64 step = max(step_ns * ref->hz / NSEC_PER_SEC, 1ull);
 	u64 next = ref->read();
+	bool with_lapic = lapic_present() && !lapic_timer_is_deadline();
 
-	if (lapic_present() && !lapic_timer_is_deadline())
+	if (with_lapic)
 		lapic_timer_count_start(~0u);
 	for (u32 i = 0; i < SAMPLES; i++) {
 		for (u32 polls = 0; polls < POLLS_MAX; polls++) {
@@ -207,83 +202,28 @@ static void samples_take(struct sample *s, const struct clock_reference *ref, u6
 				break;
 			cpu_pause();
 		}
-		sample_take(&s[i], ref);
-		next = s[i].reference + step;
+		sample_take(&s->reference[i], ref->read, 3);
+		if (with_lapic)
+			sample_take(&s->lapic[i], lapic_elapsed, 1);
+		next = s->reference[i].reference + step;
 	}
 	lapic_timer_stop();
 }
 
-// The median rate between neighbouring samples: rough, but right even when this CPU was away for so
-// long between two of them that the reference went round, which spoils all trials alike.
-static u64 tsc_rough_hz(const struct sample *s, const struct clock_reference *ref)
-{
-	u64 sorted[SAMPLES - 1];
-
-	for (u32 i = 0; i < SAMPLES - 1; i++) {
-		u64 ticks = max((s[i + 1].reference - s[i].reference) & ref->mask, 1ull);
-		u64 hz = mul_div_u64(s[i + 1].tsc - s[i].tsc, ref->hz, ticks);
-		u32 at = i;
-
-		for (; at && sorted[at - 1] > hz; at--)
-			sorted[at] = sorted[at - 1];
-		sorted[at] = hz;
-	}
-	return sorted[(SAMPLES - 1) / 2];
-}
-
-static int tsc_estimate(const struct sample *s, const struct clock_reference *ref,
-			struct clock_estimate *e)
-{
-	struct clock_trial trials[TRIALS];
-
-	for (u32 i = 0; i < TRIALS; i++) {
-		const struct sample *a = &s[i], *b = &s[i + TRIALS];
-		trials[i] = (struct clock_trial){
-			.delta = b->tsc - a->tsc,
-			.ref_delta = (b->reference - a->reference) & ref->mask,
-			.latency = a->latency + b->latency,
-		};
-	}
-	int err = clock_estimate_hz(trials, TRIALS, ref->hz, TOLERANCE_PPM, e);
-	u64 rough = tsc_rough_hz(s, ref), diff = e->hz > rough ? e->hz - rough : rough - e->hz;
-
-	return err ? err : diff > rough / 8 ? -EAGAIN : 0;
-}
-
 // The TSC's rate in terms of the local APIC's timer, as if that ran at LAPIC_NOMINAL_HZ, says by
 // how much it does not.
-static u64 lapic_hz_from(const struct sample *s, u64 tsc_hz)
+static u64 lapic_hz_from(const struct clock_sample *s, u64 tsc_hz)
 {
-	struct clock_trial trials[TRIALS];
+	const struct clock_sample *first = &s[0], *last = &s[SAMPLES - 1];
 	struct clock_estimate e;
 
-	for (u32 i = 0; i < TRIALS; i++) {
-		const struct sample *a = &s[i], *b = &s[i + TRIALS];
-		trials[i] = (struct clock_trial){
-			.delta = b->lapic_tsc - a->lapic_tsc,
-			.ref_delta = a->lapic - b->lapic, // counts down
-			.latency = a->lapic_latency + b->lapic_latency,
-		};
-	}
-	if (clock_estimate_hz(trials, TRIALS, LAPIC_NOMINAL_HZ, TOLERANCE_PPM, &e) == 0)
+	if (clock_samples_hz(s, SAMPLES, LAPIC_NOMINAL_HZ, LAPIC_MASK, TOLERANCE_PPM, &e) == 0)
 		return mul_div_u64(LAPIC_NOMINAL_HZ, tsc_hz, e.hz);
 	// Disturbed throughout. The longest stretch is the best that is left; the timer's handler
 	// looks at the clock anyway.
-	u64 cycles = s[SAMPLES - 1].lapic_tsc - s[0].lapic_tsc;
-	u64 counts = s[0].lapic - s[SAMPLES - 1].lapic;
+	u64 cycles = last->count - first->count, counts = last->reference - first->reference;
 
-	return cycles && counts ? mul_div_u64(counts, tsc_hz, cycles) : 0;
-}
-
-// A rate that is a whole number of MHz to within what was measured (one tick of the reference a
-// trial, and at most 5 ppm) is taken to be that: it is how rates are made, and exact where the TSC
-// is computed.
-static u64 hz_round(u64 hz, u64 ref_ticks)
-{
-	u64 whole = (hz + 500000) / 1000000 * 1000000;
-	u64 diff = hz > whole ? hz - whole : whole - hz;
-
-	return diff * max(ref_ticks, 200000ull) <= hz ? whole : hz;
+	return cycles ? mul_div_u64(counts & LAPIC_MASK, tsc_hz, cycles) : 0;
 }
 
 static bool reference_find(struct clock_reference *ref)
@@ -323,7 +263,7 @@ static struct calibration calibrate(u64 stated_hz)
 {
 	struct clock_reference ref;
 	struct clock_estimate e = {0};
-	struct sample s[SAMPLES];
+	struct samples s;
 	int err = -EAGAIN;
 
 	if (!reference_find(&ref)) {
@@ -333,17 +273,19 @@ static struct calibration calibrate(u64 stated_hz)
 	u64 step_ns = stated_hz ? STEP_STATED_NS : ref.hz < COARSE_HZ ? STEP_COARSE_NS : STEP_NS;
 
 	for (u32 i = 0; i < SESSIONS_MAX && err; i++) {
-		samples_take(s, &ref, step_ns);
-		err = tsc_estimate(s, &ref, &e);
+		samples_take(&s, &ref, step_ns);
+		err = clock_samples_hz(s.reference, SAMPLES, ref.hz, ref.mask, TOLERANCE_PPM, &e);
 	}
-	u64 trial_ticks = (s[SAMPLES - 1].reference - s[TRIALS - 1].reference) & ref.mask;
+	u64 trial_ticks =
+		(s.reference[SAMPLES - 1].reference - s.reference[SAMPLES / 2 - 1].reference) &
+		ref.mask;
 	struct calibration c = {.tsc_good = !err || stated_hz};
 
-	c.tsc_hz = hz_choose(err ? 0 : hz_round(e.hz, trial_ticks), stated_hz);
+	c.tsc_hz = hz_choose(err ? 0 : clock_hz_round(e.hz, trial_ticks), stated_hz);
 	if (!c.tsc_hz) // good enough for timers, not for a clock
-		c.tsc_hz = tsc_rough_hz(s, &ref);
+		c.tsc_hz = clock_samples_rough_hz(s.reference, SAMPLES, ref.hz, ref.mask);
 	if (c.tsc_hz && !lapic_timer_is_deadline() && lapic_present())
-		c.lapic_hz = lapic_hz_from(s, c.tsc_hz);
+		c.lapic_hz = lapic_hz_from(s.lapic, c.tsc_hz);
 	log_info("clock: TSC %llu.%03llu MHz %s %s (%u trials, %u ppm apart)", c.tsc_hz / 1000000,
 		 c.tsc_hz / 1000 % 1000, stated_hz ? "as stated, checked by" : "by", ref.name,
 		 e.used, e.spread_ppm);
@@ -414,7 +356,7 @@ void time_init(void)
 			c.lapic_hz = LAPIC_NOMINAL_HZ;
 			log_err("clock: the local APIC timer's rate is unknown, taken as 1 GHz");
 		}
-		lapic_timer_set_hz(hz_round(c.lapic_hz, 0));
+		lapic_timer_set_hz(clock_hz_round(c.lapic_hz, 0));
 	}
 	page = page_alloc(0, OWNER_SHARED, ALLOC_ZERO);
 	if (!page)
@@ -494,7 +436,7 @@ static u64 sync_target(void)
 
 void time_init_cpu(void)
 {
-	if (clock.source != SOURCE_TSC || option_is("tsc", "reliable") || tsc_is_emulated())
+	if (clock.source != SOURCE_TSC || option_is("tsc", "reliable") || cpu_has(CPU_TCG))
 		return;
 	u64 worst = sync_target();
 	u64 now = rdtsc_ordered();

@@ -30,7 +30,6 @@ u64 hpet_hz(void); // 0: this machine has none
 
 // Is the TSC's rate constant, whatever the CPU does? *why_not: for the log.
 bool tsc_is_steady(const char **why_not);
-bool tsc_is_emulated(void); // by QEMU: one counter for all CPUs
 // The rate as the CPU or the hypervisor states it; 0: it does not.
 u64 tsc_stated_hz(void);
 

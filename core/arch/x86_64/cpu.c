@@ -136,18 +136,7 @@ void cpu_tables_load(u32 cpu, void *stacks)
 	*percpu_ptr(cpu_number, cpu) = cpu;
 }
 
-static inline u64 read_cr4(void)
-{
-	u64 v;
-	__asm__ volatile("movq %%cr4, %0" : "=r"(v));
-	return v;
-}
-static inline void write_cr4(u64 v)
-{
-	__asm__ volatile("movq %0, %%cr4" ::"r"(v) : "memory");
-}
-
-constexpr u64 CR4_PGE = 1 << 7, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11,
+constexpr u64 CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11,
 	      CR4_FSGSBASE = 1 << 16, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21;
 
 void cpu_controls_init(void)
@@ -156,15 +145,13 @@ void cpu_controls_init(void)
 
 	__asm__ volatile("movq %%cr0, %0" : "=r"(cr0));
 	cr0 &= ~(1ull << 2 | 1ull << 3 | 1ull << 29 | 1ull << 30); // EM, TS, NW, CD
-	cr0 |= 1ull << 1 | 1ull << 5 | 1ull << 16;		   // MP, NE, WP
+	cr0 |= 1ull << 1 | 1ull << 5;				   // MP, NE
 	__asm__ volatile("movq %0, %%cr0" ::"r"(cr0));
 	cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP;
-	if (cpu_has(CPU_PGE))
-		cr4 |= CR4_PGE;
 	if (cpu_has(CPU_UMIP))
 		cr4 |= CR4_UMIP;
 	write_cr4(cr4);
-	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | 1 | 1 << 11); // SCE, NXE
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | 1); // SCE
 	// SYSCALL: CS 0x08, SS 0x10. SYSRET: SS = base + 8, CS = base + 16, from base 0x1b
 	wrmsr(MSR_STAR, (u64)0x1b << 48 | (u64)KERNEL_CS << 32);
 	wrmsr(MSR_LSTAR, (u64)syscall_entry);
@@ -198,21 +185,12 @@ static void features_probe(void)
 	if (max_ext >= 0x80000007)
 		e7 = cpuid(0x80000007, 0);
 	feature(CPU_PCID, l1.ecx >> 17 & 1);
-	feature(CPU_X2APIC, l1.ecx >> 21 & 1);
-	feature(CPU_TSC_DEADLINE, l1.ecx >> 24 & 1);
-	feature(CPU_AVX, l1.ecx >> 28 & 1);
 	feature(CPU_RDRAND, l1.ecx >> 30 & 1);
 	feature(CPU_HYPERVISOR, l1.ecx >> 31 & 1);
 	feature(CPU_PGE, l1.edx >> 13 & 1);
-	feature(CPU_SMEP, l7.ebx >> 7 & 1);
-	feature(CPU_ERMS, l7.ebx >> 9 & 1);
-	feature(CPU_INVPCID, l7.ebx >> 10 & 1);
-	feature(CPU_AVX512, l7.ebx >> 16 & 1);
 	feature(CPU_RDSEED, l7.ebx >> 18 & 1);
 	feature(CPU_SMAP, l7.ebx >> 20 & 1);
 	feature(CPU_UMIP, l7.ecx >> 2 & 1);
-	feature(CPU_RDPID, l7.ecx >> 22 & 1);
-	feature(CPU_1G_PAGES, e1.edx >> 26 & 1);
 	feature(CPU_RDTSCP, e1.edx >> 27 & 1);
 	feature(CPU_TSC_INVARIANT, e7.edx >> 8 & 1);
 	if (max >= 0xd)
@@ -270,51 +248,4 @@ void cpu_protections_init(void)
 	if (missing)
 		panic("this CPU lacks %s, which Halyard needs (with QEMU use -cpu max)", missing);
 	cpu_controls_init();
-}
-
-const char *cpu_model(void)
-{
-	static char name[49];
-	if (!name[0] && cpuid(0x80000000, 0).eax >= 0x80000004) {
-		for (u32 i = 0; i < 3; i++) {
-			struct cpuid_regs r = cpuid(0x80000002 + i, 0);
-			memcpy(name + i * 16, &r, 16);
-		}
-	}
-	const char *p = name;
-	while (*p == ' ')
-		p++;
-	return p;
-}
-
-void cpu_ident(struct cpu_ident *out)
-{
-	struct cpuid_regs r0 = cpuid(0, 0), r1 = cpuid(1, 0), r7 = {0}, e1 = cpuid(0x80000001, 0);
-	u32 max_ext = cpuid(0x80000000, 0).eax;
-
-	*out = (struct cpu_ident){0};
-	memcpy(out->vendor, &r0.ebx, 4);
-	memcpy(out->vendor + 4, &r0.edx, 4);
-	memcpy(out->vendor + 8, &r0.ecx, 4);
-	out->family = (r1.eax >> 8 & 15) + ((r1.eax >> 8 & 15) == 15 ? r1.eax >> 20 & 255 : 0);
-	out->model = (r1.eax >> 4 & 15) | (r1.eax >> 12 & 0xf0);
-	out->stepping = r1.eax & 15;
-	if (r0.eax >= 7)
-		r7 = cpuid(7, 0);
-	out->leaf1_ecx = r1.ecx;
-	out->leaf1_edx = r1.edx;
-	out->leaf7_ebx = r7.ebx;
-	out->leaf7_ecx = r7.ecx;
-	out->leaf7_edx = r7.edx;
-	out->ext_ecx = e1.ecx;
-	out->ext_edx = e1.edx;
-	out->phys_bits = 36;
-	out->virt_bits = 48;
-	if (max_ext >= 0x80000008) {
-		u32 a = cpuid(0x80000008, 0).eax;
-		out->phys_bits = a & 255;
-		out->virt_bits = a >> 8 & 255;
-	}
-	if (max_ext >= 0x80000006)
-		out->cache_kib = cpuid(0x80000006, 0).ecx >> 16;
 }

@@ -33,7 +33,8 @@ void cpu_set_smep(bool on);   // this CPU
 void uart_early_init(void);
 void fpu_init(void); // boot CPU: sizes and initial image
 void fpu_init_cpu(void);
-void *fpu_area_alloc(void); // nullptr: no memory
+void fpu_switch(struct thread *prev, struct thread *next); // interrupts off
+void *fpu_area_alloc(void);				   // nullptr: no memory
 void fpu_area_free(void *area);
 void *fpu_area_exchange(void *area, bool fresh);
 

@@ -6,6 +6,7 @@
 #include "core/arch/x86_64/asm_offsets.h"
 #include "core/arch/x86_64/cpu_priv.h"
 #include "core/cmdline.h"
+#include "core/lock.h"
 #include "core/log.h"
 #include "core/mmu_space.h"
 #include "core/panic.h"
@@ -19,13 +20,6 @@ u32 elevate_rflags = RFLAGS_IOPL1;
 const char *elevate_backend_name(void)
 {
 	return elevate_backend == ELEVATE_VIEWS ? "views" : "flat";
-}
-
-static bool any_grant(void)
-{
-	u32 cursor = 0;
-	const char *path;
-	return cmdline_next("halyard.elevate", &cursor, &path);
 }
 
 // A root switch is cheap where its translations are tagged (PCID) and not emulated.
@@ -56,34 +50,42 @@ void elevate_init(void)
 	elevate_switches_root = elevate_backend == ELEVATE_VIEWS;
 	if (elevate_backend == ELEVATE_FLAT)
 		elevate_rflags |= RFLAGS_AC;
-	elevate_init_cpu();
-	log_info("elevate: backend %s (%s)%s", elevate_backend_name(), why,
-		 elevate_backend == ELEVATE_FLAT && any_grant()
-			 ? "; SMEP is off for the granted programs' sake"
-			 : "");
+	log_info("elevate: backend %s (%s)", elevate_backend_name(), why);
 }
 
-void elevate_init_cpu(void)
+static void smep_off(void *unused)
 {
-	if (elevate_backend == ELEVATE_FLAT && any_grant())
-		cpu_set_smep(false); // elevated code lies in user-accessible pages
+	(void)unused;
+	cpu_set_smep(false);
 }
 
-bool elevate_path_granted(const char *path)
+void elevate_allow(void)
 {
-	u32 cursor = 0;
-	const char *granted;
+	static mutex_t lock = MUTEX_INIT(lock, LOCK_module_misc);
+	static bool done; // lock
 
-	while (cmdline_next("halyard.elevate", &cursor, &granted))
-		if (!strcmp(granted, path))
-			return true;
-	return false;
+	if (elevate_backend != ELEVATE_FLAT)
+		return;
+	mutex_lock(&lock);
+	if (!done) { // elevated code lies in user-accessible pages
+		preempt_disable();
+		smep_off(nullptr);
+		smp_call(cpumask_all(), smep_off, nullptr);
+		preempt_enable();
+		log_notice("elevate: SMEP is off for the sake of what may elevate");
+		done = true;
+	}
+	mutex_unlock(&lock);
 }
 
-void elevate_exec(struct thread *t, const char *path)
+void elevate_exec(bool granted)
 {
-	t->may_elevate = elevate_path_granted(path);
-	if (t != current() || !t->elevated)
+	struct thread *t = current();
+
+	if (granted)
+		elevate_allow();
+	t->may_elevate = granted;
+	if (!t->elevated)
 		return;
 	t->elevated = 0;
 	if (elevate_backend == ELEVATE_VIEWS)
@@ -113,27 +115,6 @@ void lower_activate_view(void)
 		arch_gate_view_load(st, false);
 	else
 		activate(VIEW_PROGRAM);
-}
-
-// A service with places that elevate is about to run.
-static void smep_off(void *unused)
-{
-	(void)unused;
-	cpu_set_smep(false);
-}
-
-void elevate_allow_services(void)
-{
-	static bool done; // by the services' lock
-
-	if (elevate_backend != ELEVATE_FLAT || done)
-		return;
-	done = true;
-	preempt_disable();
-	smep_off(nullptr);
-	preempt_enable();
-	smp_call(cpumask_all(), smep_off, nullptr);
-	log_notice("elevate: SMEP is off for the sake of services that elevate");
 }
 
 void elevate_counts_read(struct elevate_counts *c)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Vector and floating-point state of threads: XSAVE areas, and what programs may put into them
-// (x86-64). Privileged. Format: Intel SDM volume 1, chapter 13 (standard form, as signal frames
-// need it).
+// Vector and floating-point state of threads: XSAVE areas (x86-64). Privileged. Format: Intel SDM
+// volume 1, chapter 13 (standard form, as signal frames need it).
 #include "base/errno.h"
 #include "base/string.h"
 #include "core/arch/x86_64/cpu_priv.h"
@@ -10,7 +9,6 @@
 #include "core/panic.h"
 #include "core/slab.h"
 #include "core/thread.h"
-#include "core/uaccess.h"
 
 constexpr u64 XCR0_WANTED = 1 | 2 | 4 | 0xe0 | 0x200; // x87, SSE, AVX, AVX-512, PKRU
 constexpr u32 XSAVE_LEGACY = 512, XSAVE_HEADER = 64;
@@ -81,13 +79,18 @@ void *fpu_state_area(struct thread *t)
 	return t->arch.fpu;
 }
 
+static void set_initial(void *area)
+{
+	memset((u8 *)area + XSAVE_LEGACY, 0, area_size - XSAVE_LEGACY);
+	memcpy(area, initial_area, XSAVE_LEGACY);
+}
+
 int arch_thread_alloc(struct thread *t)
 {
 	t->arch.fpu = slab_alloc(&area_cache);
 	if (!t->arch.fpu)
 		return -ENOMEM;
-	memset((u8 *)t->arch.fpu + XSAVE_LEGACY, 0, area_size - XSAVE_LEGACY);
-	memcpy(t->arch.fpu, initial_area, XSAVE_LEGACY);
+	set_initial(t->arch.fpu);
 	t->arch.fpu_cpu = 0;
 	return 0;
 }
@@ -108,7 +111,6 @@ void fpu_state_save(struct thread *t)
 // Whose state the registers of this CPU hold; idle threads leave it alone. Owner CPU only.
 static DEFINE_PERCPU(struct thread *, fpu_owner);
 
-void fpu_switch(struct thread *prev, struct thread *next);
 void fpu_switch(struct thread *prev, struct thread *next)
 {
 	u32 here = this_cpu_id() + 1;
@@ -129,68 +131,28 @@ static void reload(struct thread *t)
 	xrstor(t->arch.fpu);
 }
 
-// What a program wrote into the area: nothing in it may fault XRSTOR.
-static void sanitize(u8 *area, bool legacy_only)
-{
-	u64 *header = (u64 *)(area + XSAVE_LEGACY);
-
-	header[0] = legacy_only ? 3 : header[0] & xcr0;
-	for (u32 i = 1; i < 8; i++)
-		header[i] = 0; // XCOMP_BV and reserved: standard form only
-	*(u32 *)(area + 24) &= mxcsr_mask;
-}
-
-// Both copies go straight between the thread's area and the program, so nothing may switch threads
-// in between: that would save the registers, in which the copy itself keeps data, over the area.
-// With preemption off a missing page makes them fail; it is brought in, and they begin anew.
-constexpr u32 COPY_TRIES = 8;
-
-int fpu_state_store_user(void __user *to)
-{
-	u8 *area = current()->arch.fpu;
-
-	for (u32 i = 0; i < COPY_TRIES; i++) {
-		preempt_disable();
-		xsave(area);
-		size_t left = copy_to_user_partial(to, area, area_size);
-		preempt_enable();
-		if (likely(!left))
-			return 0;
-		if (clear_user_partial(to, area_size))
-			break;
-	}
-	return -EFAULT;
-}
-
-int fpu_state_load_user(const void __user *from, u32 len)
+void fpu_state_load(bool legacy)
 {
 	struct thread *t = current();
 	u8 *area = t->arch.fpu;
+	u64 *header = (u64 *)(area + XSAVE_LEGACY);
 
-	if (len != XSAVE_LEGACY && len != area_size)
-		return -EINVAL;
-	for (u32 i = 0; i < COPY_TRIES; i++) {
-		preempt_disable();
-		size_t left = copy_from_user_partial(area, from, len);
-		if (likely(!left)) {
-			sanitize(area, len == XSAVE_LEGACY);
-			reload(t);
-		} else {
-			// XSAVEOPT would believe that the area still holds what was not changed in
-			// the registers
-			__asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
-		}
-		preempt_enable();
-		if (likely(!left))
-			return 0;
-		u8 byte;
-		for (u32 at = 0; at < len; at += 512)
-			if (get_user(byte, (const u8 __user *)from + at))
-				return -EFAULT;
-		if (get_user(byte, (const u8 __user *)from + len - 1))
-			return -EFAULT;
-	}
-	return -EFAULT;
+	// Nothing may be left at which XRSTOR faults.
+	header[0] = legacy ? 3 : header[0] & xcr0;
+	for (u32 i = 1; i < 8; i++)
+		header[i] = 0; // XCOMP_BV and reserved: standard form only
+	*(u32 *)(area + 24) &= mxcsr_mask;
+	reload(t);
+}
+
+void fpu_state_rewrite(void)
+{
+	u8 *area = current()->arch.fpu;
+
+	// XSAVEOPT would believe that the area still holds what was not changed in the registers;
+	// and no XSAVE writes the header's rest, at which XRSTOR faults.
+	memset(area + XSAVE_LEGACY, 0, XSAVE_HEADER);
+	__asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
 }
 
 void fpu_state_reset(void)
@@ -198,8 +160,7 @@ void fpu_state_reset(void)
 	struct thread *t = current();
 
 	preempt_disable();
-	memset((u8 *)t->arch.fpu + XSAVE_LEGACY, 0, area_size - XSAVE_LEGACY);
-	memcpy(t->arch.fpu, initial_area, XSAVE_LEGACY);
+	set_initial(t->arch.fpu);
 	reload(t);
 	preempt_enable();
 }
@@ -226,8 +187,7 @@ void *fpu_area_exchange(void *area, bool fresh)
 
 	if (fresh) {
 		xsave(old);
-		memset((u8 *)area + XSAVE_LEGACY, 0, area_size - XSAVE_LEGACY);
-		memcpy(area, initial_area, XSAVE_LEGACY);
+		set_initial(area);
 	}
 	t->arch.fpu = area;
 	reload(t);

@@ -99,7 +99,7 @@ void arch_gate_registers_unhide(void *kept)
 
 // Elevated code of a program has its RIP in the lower half; that of a service runs with IOPL=1,
 // which core never does.
-bool frame_is_elevated(const struct trap_frame *f)
+static bool frame_is_elevated(const struct trap_frame *f)
 {
 	if (f->cs & 3)
 		return false;

@@ -17,7 +17,6 @@
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/percpu.h"
-#include "core/random.h"
 #include "core/rcu.h"
 #include "core/slab.h"
 #include "core/smp.h"
@@ -47,6 +46,8 @@ constexpr u32 MSI_IDS = 255;		 // destinations of eight bits; 0xff is everybody
 static DEFINE_PERCPU(struct irq_desc *,
 		     irq_vectors[VECTOR_COUNT]); // irq_lock; read under RCU by the CPU itself
 
+DEFINE_PERCPU(struct irq_timing, irq_timing);
+
 static spinlock_t irq_lock = SPINLOCK_INIT(LOCK_irq);
 static struct list irq_descs = LIST_INIT(irq_descs); // irq_lock
 static atomic_u32 spread;			     // next CPU for a line
@@ -61,7 +62,7 @@ void irq_dispatch(u32 vector)
 		d->counts[this_cpu_id()]++;
 		for (struct irq_action *a = rcu_load(d->actions); a; a = rcu_load(a->next))
 			a->fn(a->arg);
-		random_add_timing();
+		irq_timing_note();
 	} else if (atomic_fetch_add(&strays, 1) == 0) {
 		log_warn("irq: vector %#x on CPU %u belongs to nobody (said once)", vector,
 			 this_cpu_id());

@@ -50,7 +50,6 @@ constexpr u32 ICR_STARTUP = 6 << 8;
 constexpr u32 ICR_BUSY = 1 << 12;
 constexpr u32 ICR_ASSERT = 1 << 14;
 constexpr u32 ICR_LEVEL = 1 << 15;
-constexpr u32 ICR_ALL_BUT_SELF = 3 << 18;
 constexpr u32 DIVIDE_BY_1 = 0xb;
 constexpr u32 DIVIDE_BY_16 = 0x3;
 constexpr u32 XAPIC_IDS = 255; // 0xff is everybody
@@ -182,11 +181,6 @@ static void icr_send(u32 apic_id, u32 low)
 void lapic_send_ipi(u32 apic_id, u32 vector)
 {
 	icr_send(apic_id, vector | ICR_ASSERT);
-}
-
-void lapic_send_ipi_all_but_self(u32 vector)
-{
-	icr_send(0, vector | ICR_ASSERT | ICR_ALL_BUT_SELF);
 }
 
 void lapic_send_nmi(u32 apic_id)

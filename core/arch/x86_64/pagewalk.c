@@ -14,14 +14,10 @@ constexpr uintptr_t UPPER_HALF = 0xffff800000000000;
 // hang a device.
 static bool is_ram(u64 phys)
 {
-	for (u32 i = 0; i < bootinfo.nmem; i++) {
-		const struct bootmem *m = &bootinfo.mem[i];
+	const struct bootmem *m = bootmem_find(bootinfo.mem, bootinfo.nmem, phys);
 
-		if (phys >= m->base && phys - m->base < m->len)
-			return m->type != BOOTMEM_RESERVED && m->type != BOOTMEM_BAD &&
-			       m->type != BOOTMEM_FRAMEBUFFER;
-	}
-	return false;
+	return m && m->type != BOOTMEM_RESERVED && m->type != BOOTMEM_BAD &&
+	       m->type != BOOTMEM_FRAMEBUFFER;
 }
 
 static bool page_readable(uintptr_t addr)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // paging.c: the MMU's features and the entries of the kernel's half (x86-64).
 #include "core/arch/x86_64/x86.h"
+#include <arch/cpu.h>
 #include <arch/mmu.h>
 
 bool arch_mmu_has_ids;
@@ -12,18 +13,6 @@ constexpr u64 EFER_NXE = 1 << 11;
 // Entry 1 (write-through alone) becomes write-combining; the others stay as at reset. SDM volume
 // 3, 12.12.
 constexpr u64 PAT_VALUE = 0x0007040600070106;
-
-static u64 read_cr4(void)
-{
-	u64 v;
-	__asm__ volatile("movq %%cr4, %0" : "=r"(v));
-	return v;
-}
-
-static void write_cr4(u64 v)
-{
-	__asm__ volatile("movq %0, %%cr4" ::"r"(v) : "memory");
-}
 
 void arch_tlb_flush_everything(void)
 {
@@ -40,18 +29,17 @@ void arch_tlb_flush_everything(void)
 void arch_mmu_init_cpu(void)
 {
 	u64 cr0, cr4 = read_cr4();
-	bool has_global = cpuid(1, 0).edx & 1 << 13, has_pcid = cpuid(1, 0).ecx & 1 << 17;
 
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 	__asm__ volatile("movq %%cr0, %0" : "=r"(cr0));
 	__asm__ volatile("movq %0, %%cr0" ::"r"(cr0 | CR0_WP) : "memory");
 	wrmsr(MSR_PAT, PAT_VALUE);
-	if (has_global)
+	if (cpu_has(CPU_PGE))
 		cr4 |= CR4_PGE;
-	if (has_pcid)
+	if (cpu_has(CPU_PCID))
 		cr4 |= CR4_PCIDE; // allowed because the loaded id is 0
 	write_cr4(cr4);
-	arch_mmu_has_ids = has_pcid;
+	arch_mmu_has_ids = cpu_has(CPU_PCID);
 	arch_tlb_flush_everything();
 }
 

@@ -8,7 +8,6 @@
 #include "core/arch/x86_64/cpu_priv.h"
 #include "core/arch/x86_64/x86.h"
 #include "core/cmdline.h"
-#include "core/elevate.h"
 #include "core/log.h"
 #include "core/mmu_space.h"
 #include "core/page.h"
@@ -18,7 +17,6 @@
 #include <arch/gate.h>
 
 u32 smp_ncpus = 1;
-u32 smp_ncpus_found = 1;
 static u32 apic_ids[CPU_MAX]; // immutable after the CPU is up
 
 u32 smp_hw_id(u32 cpu)
@@ -138,7 +136,6 @@ static atomic_u32 started;
 	mmu_init_cpu(); // off the trampoline's root
 	cpu_controls_init();
 	fpu_init_cpu();
-	elevate_init_cpu();
 	lapic_init_ap();
 	time_init_cpu();
 	__atomic_store_n(&started.v, 1, __ATOMIC_RELEASE);
@@ -225,12 +222,12 @@ void smp_init(void)
 {
 	static u32 ids[CPU_MAX];
 	u32 max = cmdline_has("nosmp") ? 1 : (u32)cmdline_u64("maxcpus", CPU_MAX);
+	u32 found = madt_cpu_list(ids, CPU_MAX); // as firmware lists them
 
-	smp_ncpus_found = madt_cpu_list(ids, CPU_MAX);
 	apic_ids[0] = ids[0];
-	if (smp_ncpus_found > 1 && max > 1)
+	if (found > 1 && max > 1)
 		trampoline_prepare();
-	for (u32 i = 1; i < smp_ncpus_found && i < max; i++) {
+	for (u32 i = 1; i < found && i < max; i++) {
 		u32 cpu = smp_ncpus;
 		if (!start_cpu(cpu, ids[i])) {
 			log_err("smp: the CPU with APIC id %u did not start; going on without it",
@@ -239,5 +236,5 @@ void smp_init(void)
 		}
 		__atomic_store_n(&smp_ncpus, cpu + 1, __ATOMIC_RELEASE);
 	}
-	log_info("smp: %u of %u CPUs run", smp_ncpus, smp_ncpus_found);
+	log_info("smp: %u of %u CPUs run", smp_ncpus, found);
 }

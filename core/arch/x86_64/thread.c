@@ -12,7 +12,6 @@
 
 struct thread *arch_switch_stack(struct thread *prev, struct thread *next, u64 *save_rsp, u64 rsp);
 extern void thread_trampoline(void);
-void fpu_switch(struct thread *prev, struct thread *next);
 
 constexpr uintptr_t KSTACK_MARGIN = 512; // room for a frame above the guard page
 

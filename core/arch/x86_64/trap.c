@@ -11,54 +11,31 @@
 #include "core/arch/x86_64/asm_offsets.h"
 #include "core/arch/x86_64/cpu_priv.h"
 #include "core/arch/x86_64/x86.h"
-#include "core/cmdline.h"
 #include "core/gate/service.h"
+#include "core/irq.h"
 #include "core/log.h"
 #include "core/mmu_space.h"
 #include "core/panic.h"
 #include "core/personality.h"
-#include "core/random.h"
 #include "core/rcu.h"
 #include "core/time.h"
 #include "core/uaccess.h"
+#include <arch/exception.h>
 #include <arch/gate.h>
 #include "base/fmt.h"
 
-enum {
-	VEC_DE = 0,
-	VEC_DB = 1,
-	VEC_NMI = 2,
-	VEC_BP = 3,
-	VEC_OF = 4,
-	VEC_UD = 6,
-	VEC_NM = 7,
-	VEC_DF = 8,
-	VEC_TS = 10,
-	VEC_NP = 11,
-	VEC_SS = 12,
-	VEC_GP = 13,
-	VEC_PF = 14,
-	VEC_MF = 16,
-	VEC_AC = 17,
-	VEC_MC = 18,
-	VEC_XM = 19,
-};
 enum { PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4, PF_RESERVED = 8, PF_FETCH = 16 };
 
 const struct personality *personality;
 u64 syscall_count;
 const void *const *syscall_table;
-static bool trace_calls; // immutable after boot
 
 void personality_register(const struct personality *p)
 {
 	assert_always(!personality);
 	syscall_table = p->syscalls;
 	__atomic_store_n(&personality, p, __ATOMIC_RELEASE);
-	// With halyard.trace no number is within the fast path's bounds: every call takes the slow
-	// path, which logs it.
-	trace_calls = cmdline_has("halyard.trace");
-	__atomic_store_n(&syscall_count, trace_calls ? 0 : (u64)p->nsyscalls, __ATOMIC_RELEASE);
+	__atomic_store_n(&syscall_count, (u64)p->nsyscalls, __ATOMIC_RELEASE);
 }
 
 struct extable_entry {
@@ -104,70 +81,11 @@ static const char *fault_name(u64 vector)
 								   : "unexpected exception";
 }
 
-// The x87/SSE status tells why: POSIX's si_code values of SIGFPE.
-static u32 fpe_code(u64 vector)
-{
-	u32 status, mask;
-
-	if (vector == VEC_MF) {
-		u16 sw, cw;
-		__asm__ volatile("fnstsw %0" : "=m"(sw));
-		__asm__ volatile("fnstcw %0" : "=m"(cw));
-		status = sw;
-		mask = cw;
-	} else {
-		u32 mxcsr;
-		__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
-		status = mxcsr;
-		mask = mxcsr >> 7;
-	}
-	u32 e = status & ~mask & 0x3f;
-	return e & 1 ? 7 : e & 4 ? 3 : e & 8 ? 4 : e & 18 ? 5 : e & 32 ? 6 : 7;
-}
-
 static void program_exception(struct trap_frame *f, u64 vector, u64 error, u64 addr, int result)
 {
-	struct exception e = {
-		.addr = addr, .result = result, .detail = (u32)error, .vector = (u32)vector};
+	const struct exception e = {
+		.vector = (u32)vector, .error = error, .addr = addr, .result = result};
 
-	switch (vector) {
-	case VEC_PF:
-		e.kind = EXC_PAGE_FAULT;
-		break;
-	case VEC_DE:
-		e.kind = EXC_DIVIDE;
-		e.addr = f->rip;
-		break;
-	case VEC_DB:
-		e.kind = EXC_SINGLE_STEP;
-		e.addr = f->rip;
-		break;
-	case VEC_BP:
-		e.kind = EXC_BREAKPOINT;
-		break;
-	case VEC_OF:
-		e.kind = EXC_OVERFLOW;
-		break;
-	case VEC_UD:
-		e.kind = EXC_ILLEGAL;
-		e.addr = f->rip;
-		break;
-	case VEC_MF:
-	case VEC_XM:
-		e.kind = EXC_FPU;
-		e.addr = f->rip;
-		e.detail = fpe_code(vector);
-		break;
-	case VEC_AC:
-		e.kind = EXC_ALIGNMENT;
-		break;
-	default:
-		e.kind = EXC_PROTECTION;
-		break;
-	}
-	if (trace_calls)
-		klog(LOG_INFO, "%u %s: %s at %#llx, ip %#llx, sp %#llx, error %#llx", current()->id,
-		     current()->name, fault_name(vector), addr, f->rip, f->rsp, error);
 	irq_enable();
 	personality->exception(f, &e);
 }
@@ -203,7 +121,7 @@ static void page_fault(struct trap_frame *f, u64 error, u64 addr)
 			fixup = extable_find(f->rip);
 			if (!fixup)
 				goto bad;
-			if (t->pagefaults_off || !(f->rflags & RFLAGS_IF) ||
+			if (!(f->rflags & RFLAGS_IF) ||
 			    (this_cpu_read(preempt_count) & PREEMPT_MASK)) {
 				f->rip = fixup;
 				return;
@@ -232,7 +150,7 @@ static void page_fault(struct trap_frame *f, u64 error, u64 addr)
 		return;
 	}
 	if (program) {
-		program_exception(f, VEC_PF, error, addr, addr < USER_TOP ? -EFAULT : -EFAULT);
+		program_exception(f, VEC_PF, error, addr, -EFAULT);
 		return;
 	}
 	fixup = extable_find(f->rip);
@@ -293,7 +211,7 @@ static void interrupt(struct trap_frame *f, u64 vector)
 {
 	this_cpu_add(preempt_count, PREEMPT_IRQ);
 	rcu_irq_enter();
-	random_add_timing();
+	irq_timing_note();
 	switch (vector) {
 	case VECTOR_TIMER:
 		lapic_eoi();
@@ -427,13 +345,7 @@ void syscall_slow_path(struct trap_frame *f)
 	if (nr < personality->nsyscalls) {
 		typedef long (*call_t)(u64, u64, u64, u64, u64, u64);
 		call_t call = (call_t)syscall_table[nr];
-		if (trace_calls)
-			klog(LOG_INFO, "%u %s: call %llu (%#llx, %#llx, %#llx, %#llx)", t->id,
-			     t->name, nr, f->rdi, f->rsi, f->rdx, f->r10);
 		f->rax = (u64)call(f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9);
-		if (trace_calls)
-			klog(LOG_INFO, "%u %s: call %llu = %lld", t->id, t->name, nr,
-			     (long long)f->rax);
 	} else if (nr == HALYARD_NR_LOWER || nr == HALYARD_NR_ELEVATE) {
 		f->rax = (u64)native_call(nr);
 	} else {

@@ -258,22 +258,6 @@ arch_user_cmpxchg:
 	xorl %eax, %eax
 	ret
 	EXTABLE 60b, user_atomic_fault
-// int arch_user_xchg(u32 *p, u32 v, u32 *old)
-	.globl arch_user_xchg
-arch_user_xchg:
-61:	xchgl %esi, (%rdi)
-	movl %esi, (%rdx)
-	xorl %eax, %eax
-	ret
-	EXTABLE 61b, user_atomic_fault
-// int arch_user_add(u32 *p, u32 v, u32 *old)
-	.globl arch_user_add
-arch_user_add:
-62:	lock xaddl %esi, (%rdi)
-	movl %esi, (%rdx)
-	xorl %eax, %eax
-	ret
-	EXTABLE 62b, user_atomic_fault
 user_atomic_fault:
 	movl $-14, %eax		// -EFAULT
 	ret

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// x86.h: single x86-64 instructions (ports, MSRs, CPUID, TSC, device registers) as C functions.
+// x86.h: single x86-64 instructions (ports, MSRs, CR4, TSC, device registers) as C functions.
 // Privileged.
 #pragma once
 
 #include "base/compiler.h"
 #include "base/types.h"
+#include <arch/cpuid.h>
 
 static __always_inline u8 inb(u16 port)
 {
@@ -48,16 +49,15 @@ static __always_inline void wrmsr(u32 msr, u64 v)
 	__asm__ volatile("wrmsr" ::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
 }
 
-struct cpuid_regs {
-	u32 eax, ebx, ecx, edx;
-};
-static __always_inline struct cpuid_regs cpuid(u32 leaf, u32 subleaf)
+static __always_inline u64 read_cr4(void)
 {
-	struct cpuid_regs r;
-	__asm__ volatile("cpuid"
-			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
-			 : "a"(leaf), "c"(subleaf));
-	return r;
+	u64 v;
+	__asm__ volatile("movq %%cr4, %0" : "=r"(v));
+	return v;
+}
+static __always_inline void write_cr4(u64 v)
+{
+	__asm__ volatile("movq %0, %%cr4" ::"r"(v) : "memory");
 }
 
 // Not ordered with the instructions around it.
@@ -81,37 +81,17 @@ static __always_inline void cpu_pause(void)
 }
 
 // Device registers: exactly one access of exactly this width, in program order.
-static __always_inline u8 mmio_read8(const volatile void *p)
-{
-	return *(const volatile u8 *)p;
-}
-static __always_inline u16 mmio_read16(const volatile void *p)
-{
-	return *(const volatile u16 *)p;
-}
 static __always_inline u32 mmio_read32(const volatile void *p)
 {
 	return *(const volatile u32 *)p;
-}
-static __always_inline u64 mmio_read64(const volatile void *p)
-{
-	return *(const volatile u64 *)p;
 }
 static __always_inline void mmio_write8(volatile void *p, u8 v)
 {
 	*(volatile u8 *)p = v;
 }
-static __always_inline void mmio_write16(volatile void *p, u16 v)
-{
-	*(volatile u16 *)p = v;
-}
 static __always_inline void mmio_write32(volatile void *p, u32 v)
 {
 	*(volatile u32 *)p = v;
-}
-static __always_inline void mmio_write64(volatile void *p, u64 v)
-{
-	*(volatile u64 *)p = v;
 }
 
 // Intel SDM volume 4, AMD APM volume 2 appendix A.
@@ -119,14 +99,11 @@ enum msr : u32 {
 	MSR_APIC_BASE = 0x1b,
 	MSR_TSC_DEADLINE = 0x6e0,
 	MSR_PAT = 0x277,
-	MSR_MISC_ENABLE = 0x1a0,
 	MSR_X2APIC = 0x800, // + register number (MMIO offset / 16)
 	MSR_EFER = 0xc0000080,
 	MSR_STAR = 0xc0000081,
 	MSR_LSTAR = 0xc0000082,
-	MSR_CSTAR = 0xc0000083,
 	MSR_SYSCALL_MASK = 0xc0000084,
-	MSR_FS_BASE = 0xc0000100,
 	MSR_GS_BASE = 0xc0000101,
 	MSR_KERNEL_GS_BASE = 0xc0000102,
 	MSR_TSC_AUX = 0xc0000103,

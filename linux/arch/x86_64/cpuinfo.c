@@ -2,10 +2,12 @@
 // Owns a CPU's paragraph of /proc/cpuinfo (x86-64). All CPUs are taken to be like the one that
 // reads.
 #include <linux_arch/cpuinfo.h>
+#include "base/string.h"
 #include "core/smp.h"
 #include "core/time.h"
 #include "linux/proc/text.h"
 #include <arch/cpu.h>
+#include <arch/cpuid.h>
 
 // Linux's names for feature bits; bit n of a word is names[n], nullptr: not told to programs.
 static const char *const leaf1_edx[32] = {
@@ -57,6 +59,62 @@ static const char *const leaf7_ecx[32] = {
 	[28] = "movdir64b",
 };
 static const char *const leaf7_edx[32] = {[4] = "fsrm", [14] = "serialize"};
+
+struct cpu_ident {
+	char vendor[13];
+	u32 family, model, stepping;
+	u64 leaf1_ecx, leaf1_edx, leaf7_ebx, leaf7_ecx, leaf7_edx, ext_ecx, ext_edx;
+	u32 cache_kib; // L2
+	u32 phys_bits, virt_bits;
+};
+
+// As CPUID names it.
+static const char *cpu_model(void)
+{
+	static char name[49];
+	if (!name[0] && cpuid(0x80000000, 0).eax >= 0x80000004) {
+		for (u32 i = 0; i < 3; i++) {
+			struct cpuid_regs r = cpuid(0x80000002 + i, 0);
+			memcpy(name + i * 16, &r, 16);
+		}
+	}
+	const char *p = name;
+	while (*p == ' ')
+		p++;
+	return p;
+}
+
+static void cpu_ident(struct cpu_ident *out)
+{
+	struct cpuid_regs r0 = cpuid(0, 0), r1 = cpuid(1, 0), r7 = {0}, e1 = cpuid(0x80000001, 0);
+	u32 max_ext = cpuid(0x80000000, 0).eax;
+
+	*out = (struct cpu_ident){0};
+	memcpy(out->vendor, &r0.ebx, 4);
+	memcpy(out->vendor + 4, &r0.edx, 4);
+	memcpy(out->vendor + 8, &r0.ecx, 4);
+	out->family = (r1.eax >> 8 & 15) + ((r1.eax >> 8 & 15) == 15 ? r1.eax >> 20 & 255 : 0);
+	out->model = (r1.eax >> 4 & 15) | (r1.eax >> 12 & 0xf0);
+	out->stepping = r1.eax & 15;
+	if (r0.eax >= 7)
+		r7 = cpuid(7, 0);
+	out->leaf1_ecx = r1.ecx;
+	out->leaf1_edx = r1.edx;
+	out->leaf7_ebx = r7.ebx;
+	out->leaf7_ecx = r7.ecx;
+	out->leaf7_edx = r7.edx;
+	out->ext_ecx = e1.ecx;
+	out->ext_edx = e1.edx;
+	out->phys_bits = 36;
+	out->virt_bits = 48;
+	if (max_ext >= 0x80000008) {
+		u32 a = cpuid(0x80000008, 0).eax;
+		out->phys_bits = a & 255;
+		out->virt_bits = a >> 8 & 255;
+	}
+	if (max_ext >= 0x80000006)
+		out->cache_kib = cpuid(0x80000006, 0).ecx >> 16;
+}
 
 static void flags_show(struct text *t, u64 word, const char *const names[32])
 {

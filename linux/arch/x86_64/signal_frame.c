@@ -3,11 +3,12 @@
 // of it.
 //
 // The frame is data of the program's from the moment it is written. On return everything is taken
-// with suspicion: flags are masked, vector state is checked by the core, and privilege never comes
-// from the frame: CS, SS and IOPL stay as the thread has them, so a thread that was elevated when
-// the handler began goes on elevated, and no other becomes so.
+// with suspicion: flags are masked, core clears what the CPU would refuse of vector state, and
+// privilege never comes from the frame: CS, SS and IOPL stay as the thread has them, so a thread
+// that was elevated when the handler began goes on elevated, and no other becomes so.
 #include "abi/linux/arch/x86_64/sigframe.h"
 #include "base/string.h"
+#include "core/preempt.h"
 #include "core/uaccess.h"
 #include "linux/syscalls.h"
 #include "linux/task.h"
@@ -16,6 +17,7 @@
 
 constexpr u64 RED_ZONE = 128;
 constexpr u64 FPU_ALIGN = 64;
+constexpr u32 FXSAVE_SIZE = 512;
 // CF PF AF ZF SF TF DF OF RF NT? AC: what a program may choose. (Not NT: it is of no use to a
 // 64-bit program.)
 constexpr u64 FLAGS_RESTORED =
@@ -63,6 +65,52 @@ static u64 frame_place(const struct trap_frame *f, const struct task *t,
 	return frame;
 }
 
+// The thread's vector state goes straight between its area and the program, both ways, so nothing
+// may switch threads in between: that would save the registers, in which the copy itself keeps
+// data, over the area. With preemption off a missing page makes a copy fail; it is brought in, and
+// the copy begins anew.
+constexpr u32 COPY_TRIES = 8;
+
+static int fpu_copy_out(struct thread *t, void __user *to)
+{
+	u32 size = fpu_state_size();
+
+	for (u32 i = 0; i < COPY_TRIES; i++) {
+		preempt_disable();
+		fpu_state_save(t);
+		size_t left = copy_to_user_partial(to, fpu_state_area(t), size);
+		preempt_enable();
+		if (likely(!left))
+			return 0;
+		if (clear_user_partial(to, size))
+			break;
+	}
+	return -EFAULT;
+}
+
+// len: fpu_state_size(), or FXSAVE_SIZE.
+static int fpu_copy_in(struct thread *t, const u8 __user *from, u32 len)
+{
+	for (u32 i = 0; i < COPY_TRIES; i++) {
+		preempt_disable();
+		size_t left = copy_from_user_partial(fpu_state_area(t), from, len);
+		if (likely(!left))
+			fpu_state_load(len == FXSAVE_SIZE);
+		else
+			fpu_state_rewrite();
+		preempt_enable();
+		if (likely(!left))
+			return 0;
+		u8 byte;
+		for (u32 at = 0; at < len; at += 512)
+			if (get_user(byte, from + at))
+				return -EFAULT;
+		if (get_user(byte, from + len - 1))
+			return -EFAULT;
+	}
+	return -EFAULT;
+}
+
 static int fpu_push(struct thread *t, u64 to)
 {
 	u32 size = fpu_state_size();
@@ -73,7 +121,7 @@ static int fpu_push(struct thread *t, u64 to)
 		.xfeatures = fpu_features(),
 		.xstate_size = size,
 	};
-	if (fpu_state_store_user(user_ptr(void, to)))
+	if (fpu_copy_out(t, user_ptr(void, to)))
 		return -EFAULT;
 	return put_user(FP_XSTATE_MAGIC2, user_ptr(u32, to + size));
 }
@@ -165,7 +213,7 @@ static int fpu_pop(u64 from)
 		return -EFAULT;
 	bool extended = magic1 == FP_XSTATE_MAGIC1 && xstate_size == size &&
 			!get_user(magic2, user_ptr(u32, from + size)) && magic2 == FP_XSTATE_MAGIC2;
-	return fpu_state_load_user(user_ptr(void, from), extended ? size : 512);
+	return fpu_copy_in(current(), user_ptr(const u8, from), extended ? size : FXSAVE_SIZE);
 }
 
 static void context_restore(struct trap_frame *f, const struct linux_sigcontext *c)

@@ -3,6 +3,7 @@
 // frames, random code. That it comes to its end, with the kernel still there, is the test. For a
 // machine that may be lost: random code makes any system call.
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -556,8 +557,53 @@ static void garbage_frame(u64 seed)
 		: "memory");
 }
 
+// The vector state of a frame, whose header the CPU would refuse, ends on a page that another
+// thread takes away again and again, so that the kernel finds it missing in the middle of its copy.
+static unsigned char *torn; // two pages; the state begins 576 bytes before the second
+
+static void *tear(void *unused)
+{
+	for (;;)
+		madvise(torn + 4096, 4096, MADV_DONTNEED);
+	return unused;
+}
+
+static void point_at_torn(int sig, siginfo_t *info, void *context)
+{
+	(void)sig, (void)info;
+	ucontext_t *uc = context;
+	unsigned char *fp = torn + 4096 - 576;
+
+	memcpy(fp, uc->uc_mcontext.fpregs, 4096);
+	memset(fp + 520, 0x55, 56);
+	uc->uc_mcontext.fpregs = (void *)fp;
+}
+
+static void torn_frame(u64 unused)
+{
+	struct sigaction sa = {.sa_sigaction = point_at_torn, .sa_flags = SA_SIGINFO};
+	int fd = memfd_create("torn", 0);
+	pthread_t thread;
+
+	(void)unused;
+	if (ftruncate(fd, 8192))
+		_exit(1);
+	torn = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	sigaction(SIGUSR1, &sa, NULL);
+	if (pthread_create(&thread, NULL, tear, NULL))
+		_exit(1);
+	for (int i = 0; i < 3000; i++) {
+		raise(SIGUSR1);
+		if (i % 16 == 0)
+			poke_kernel();
+	}
+	_exit(0);
+}
+
 static void signal_frames(unsigned rounds)
 {
+	for (unsigned i = 0; i < 4; i++)
+		in_child(torn_frame, i);
 	for (unsigned i = 0; i < rounds; i++) {
 		in_child(forged_frame, i);
 		in_child(garbage_frame, i);

@@ -8,42 +8,22 @@ struct trap_frame;
 
 enum cpu_feature : u32 {
 	CPU_PCID,
-	CPU_INVPCID,
 	CPU_PGE,
-	CPU_1G_PAGES,
-	CPU_SMEP,
 	CPU_SMAP,
 	CPU_UMIP,
-	CPU_X2APIC,
-	CPU_TSC_DEADLINE,
 	CPU_TSC_INVARIANT,
 	CPU_RDTSCP,
-	CPU_RDPID,
 	CPU_RDRAND,
 	CPU_RDSEED,
 	CPU_XSAVEOPT,
-	CPU_AVX,
-	CPU_AVX512,
 	CPU_HYPERVISOR,
 	CPU_TCG,
-	CPU_ERMS,
 };
 extern u64 cpu_features; // bit n: enum cpu_feature n; immutable after cpu_early_init()
 static inline bool cpu_has(enum cpu_feature f)
 {
 	return cpu_features >> f & 1;
 }
-
-const char *cpu_model(void); // as CPUID names it
-// For /proc/cpuinfo.
-struct cpu_ident {
-	char vendor[13];
-	u32 family, model, stepping;
-	u64 leaf1_ecx, leaf1_edx, leaf7_ebx, leaf7_ecx, leaf7_edx, ext_ecx, ext_edx;
-	u32 cache_kib; // L2
-	u32 phys_bits, virt_bits;
-};
-void cpu_ident(struct cpu_ident *out);
 
 // Enables interrupts and sleeps until one comes, in one step. Called with interrupts off.
 static __always_inline void cpu_idle(void)
@@ -76,10 +56,6 @@ static __always_inline u64 cpu_cycles(void)
 	for (;;)
 		__asm__ volatile("cli; hlt" ::: "memory");
 }
-
-// One number from the CPU's own generator. Result: bits of entropy in *out that may be counted on,
-// 0 when there is no such generator or it had nothing to give. Any context. (rdrand.c)
-u32 arch_random_seed(u64 *out);
 
 // Can [addr, addr + len) be read without a fault? Walks the live page tables; any context, takes no
 // lock. Kernel half only: false for a program's addresses. (pagewalk.c)

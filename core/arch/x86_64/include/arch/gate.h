@@ -53,7 +53,6 @@ static __always_inline pte_t arch_slot_entry(phys_t table, bool open)
 // Where the interrupted code was.
 enum frame_context { FRAME_KERNEL, FRAME_PROGRAM, FRAME_SERVICE };
 enum frame_context frame_context(const struct trap_frame *f);
-bool frame_is_elevated(const struct trap_frame *f);
 // For backtraces: *ip returns into code that saved a whole trap frame, at frame pointer *fp. Puts
 // there where the interrupted code was (*context: FRAME_KERNEL for whatever was interrupted but a
 // program; FRAME_SERVICE: it made a call), and whether that is a return address. False when *ip is

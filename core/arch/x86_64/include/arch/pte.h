@@ -55,17 +55,9 @@ static __always_inline phys_t pte_phys(pte_t e)
 {
 	return (phys_t){e & PTE_ADDR};
 }
-static __always_inline bool pte_present(pte_t e)
-{
-	return e & PTE_PRESENT;
-}
 static __always_inline bool pte_writable(pte_t e)
 {
 	return e & PTE_WRITE;
-}
-static __always_inline bool pte_executable(pte_t e)
-{
-	return !(e & PTE_NO_EXEC);
 }
 static __always_inline bool pte_large(pte_t e)
 {
@@ -96,10 +88,6 @@ static __always_inline pte_t pte_rights(bool access, bool write, bool exec)
 constexpr pte_t PTE_RIGHTS_MASK =
 	PTE_PRESENT | PTE_HIDDEN | PTE_USER | PTE_ACCESSED | PTE_WRITE | PTE_DIRTY | PTE_NO_EXEC;
 
-static __always_inline pte_t pte_write_protect(pte_t e)
-{
-	return e & ~PTE_WRITE;
-}
 static __always_inline pte_t pte_make_writable(pte_t e)
 {
 	return e | PTE_WRITE | PTE_DIRTY;

@@ -61,9 +61,10 @@ u64 fpu_features(void);		       // XCR0
 void fpu_state_save(struct thread *t); // current: registers -> its area
 void *fpu_state_area(
 	struct thread *t); // bytes 464..511 are no hardware's: what is written there stays
-// The current thread's registers to and from a program's memory (64-byte aligned). Loading takes an
-// image of fpu_state_size() bytes or a plain FXSAVE one of 512 and clears what the CPU reserves. 0,
-// -EFAULT, -EINVAL (another length). May sleep.
-int fpu_state_store_user(void __user *to);
-int fpu_state_load_user(const void __user *from, u32 len);
+// The current thread's area was written, anything into it, with preemption off since before that
+// (a switch would have saved the registers over it): they become what it holds. What the CPU would
+// refuse is cleared. legacy: only the 512 bytes of FXSAVE count.
+void fpu_state_load(bool legacy);
+// The same, but in vain: the area becomes what the registers hold.
+void fpu_state_rewrite(void);
 void fpu_state_reset(void); // current: as at a program's start

@@ -9,6 +9,7 @@
 // Bytes not copied. One side may be a program's memory; ranges were checked. (uaccess.S)
 size_t arch_copy_user(void *dst, const void *src, size_t len);
 size_t arch_clear_user(void *dst, size_t len);
+int arch_user_cmpxchg(u32 *p, u32 expected, u32 desired, u32 *old); // 0 or -EFAULT
 // Faults at insn are resumed at fixup.
 #define ARCH_EXTABLE(insn, fixup)                                                  \
 	".pushsection .extable,\"a\"\n.balign 4\n.long " insn " - .\n.long " fixup \

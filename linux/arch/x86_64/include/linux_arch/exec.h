@@ -3,6 +3,7 @@
 #pragma once
 #include "base/elf.h"
 #include "base/types.h"
+#include <arch/cpuid.h>
 #include <linux_arch/signal.h>
 
 constexpr u16 ELF_MACHINE = EM_X86_64;
@@ -10,11 +11,9 @@ constexpr u16 ELF_MACHINE = EM_X86_64;
 constexpr u64 STACK_RANDOM_SPAN = 16ull
 				  << 30; // the first stack begins this far below the top at most
 
-static inline u64 exec_hwcap(void) // CPUID leaf 1, EDX
+static inline u64 exec_hwcap(void)
 {
-	u32 a = 1, b, c = 0, d;
-	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	return d;
+	return cpuid(1, 0).edx;
 }
 static inline u64 exec_hwcap2(void)
 {

@@ -2,9 +2,9 @@
 // random_test.c: random numbers differ from each other, on one CPU and between CPUs, and look
 // evenly spread.
 #include "core/ktest.h"
-#include "core/random.h"
+#include "linux/random.h"
 #include "core/slab.h"
-#include "core/test_threads.h"
+#include "core/threads_test.h"
 
 #include "base/sort.h"
 #include "base/string.h"

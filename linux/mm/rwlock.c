@@ -9,8 +9,8 @@
 // The lock is handed over: under l->lock grant_locked() makes the first waiter the holder (a writer
 // alone, readers all up to the next writer) and wakes it. A woken thread therefore holds the lock
 // already. Order is first come, first served.
+#include "linux/rwlock.h"
 #include "base/errno.h"
-#include "core/lock.h"
 #include "core/panic.h"
 #include "core/thread.h"
 #include <arch/cpu.h>
@@ -75,7 +75,7 @@ static bool spin_for_writer(rwlock_t *l, bool write)
 		if (write ? write_try_fast(l) : read_try_fast(l))
 			return true;
 		struct thread *writer = load_once(&l->writer);
-		// A stale pointer is harmless here, see mutex.c.
+		// A stale pointer is harmless here, see core/sync/mutex.c.
 		if ((load_once(&l->state) & RW_WAITERS) || !writer || !load_once(&writer->on_cpu))
 			return false;
 		cpu_relax();
@@ -143,14 +143,14 @@ void write_downgrade(rwlock_t *l)
 
 #if CONFIG_DEBUG
 #define CALLER ((uintptr_t)__builtin_return_address(0))
-static inline void check(rwlock_t *l, bool nested, uintptr_t ip)
+static inline void check(rwlock_t *l, uintptr_t ip)
 {
-	lockcheck_acquire(l, l->cls, nested, ip);
+	lockcheck_acquire(l, l->cls, false, ip);
 }
 
 void read_lock(rwlock_t *l)
 {
-	check(l, false, CALLER);
+	check(l, CALLER);
 	if (!read_try_fast(l))
 		read_lock_slow(l);
 }
@@ -179,21 +179,14 @@ void write_unlock(rwlock_t *l)
 #else
 #define CALLER			  ((uintptr_t)0)
 #define lockcheck_release(l, cls) ((void)0)
-static inline void check(rwlock_t *, bool, uintptr_t)
+static inline void check(rwlock_t *, uintptr_t)
 {
 }
 #endif
 
 void write_lock(rwlock_t *l)
 {
-	check(l, false, CALLER);
-	if (!write_try_fast(l))
-		(void)write_lock_slow(l, THREAD_UNINTERRUPTIBLE);
-}
-
-void write_lock_nested(rwlock_t *l)
-{
-	check(l, true, CALLER);
+	check(l, CALLER);
 	if (!write_try_fast(l))
 		(void)write_lock_slow(l, THREAD_UNINTERRUPTIBLE);
 }
@@ -202,7 +195,7 @@ int write_lock_killable(rwlock_t *l)
 {
 	int err;
 
-	check(l, false, CALLER);
+	check(l, CALLER);
 	if (write_try_fast(l))
 		return 0;
 	err = write_lock_slow(l, THREAD_KILLABLE);

@@ -2,8 +2,8 @@
 // random.c: random numbers for the kernel and for programs. Privileged.
 //
 // Three layers:
-//   pools     per CPU, four words into which interrupts mix the cycle counter: a few instructions,
-//             no lock
+//   timing    per CPU, four words into which interrupts mix the cycle counter (core/irq.h); whoever
+//             wants numbers takes them up from time to time
 //   base      one ChaCha20 key under base_lock. What is mixed in is absorbed: key = ChaCha20(key ^
 //             input). Whoever does not know the key learns nothing from controlling inputs, and old
 //             keys cannot be computed from new ones
@@ -16,13 +16,17 @@
 //
 // Numbers can always be had. random_ready() is false until 256 bits of entropy have been counted;
 // with a generator in the CPU that is so after random_init.
-#include "core/random.h"
+#include "linux/random.h"
 #include "core/bootinfo.h"
+#include "core/init.h"
+#include "core/irq.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/percpu.h"
+#include "core/smp.h"
 #include "core/time.h"
 #include <arch/cpu.h>
+#include <linux_arch/random.h>
 
 #include "base/chacha20.h"
 #include "base/string.h"
@@ -31,9 +35,10 @@ constexpr size_t KEY_BYTES = 32;
 constexpr size_t BUFFER_BYTES = 4 * CHACHA20_BLOCK;
 constexpr u32 READY_BITS = 256;
 constexpr u32 REFILLS_PER_KEY = 1024;
-constexpr u32 SAMPLES_PER_FLUSH = 128;
-// Of 128 interrupts' arrival times: a careful guess, for emulated clocks are coarse.
-constexpr u32 BITS_PER_FLUSH = 8;
+// Of 128 interrupts' arrival times eight bits are counted: a careful guess, for emulated clocks are
+// coarse.
+constexpr u32 TIMING_SAMPLES = 128;
+constexpr u32 TIMING_BITS = 8;
 
 struct stream { // owner CPU only, interrupts off
 	u32 key[KEY_BYTES / 4];
@@ -43,19 +48,14 @@ struct stream { // owner CPU only, interrupts off
 	u8 buffer[BUFFER_BYTES];
 };
 
-struct pool { // owner CPU only; written in interrupts
-	u64 words[4];
-	u32 samples;
-};
-
 static spinlock_t base_lock = SPINLOCK_INIT(LOCK_random);
 static u32 base_key[KEY_BYTES / 4]; // base_lock
 static u32 entropy_bits;	    // base_lock; atomic read; saturates at READY_BITS
 static u32 fresh_bits;		    // base_lock; since the last generation
 static u64 generation = 1;	    // base_lock; atomic read
+static u32 timing_taken[CPU_MAX];   // base_lock; atomic read; by CPU: irq_timing.count up to where
 
 static DEFINE_PERCPU(struct stream, streams);
-static DEFINE_PERCPU(struct pool, pools);
 
 static constexpr u32 no_nonce[3] = {0, 0, 0};
 
@@ -121,24 +121,35 @@ void random_add(const void *data, size_t len, u32 bits)
 	spin_unlock_irqrestore(&base_lock, flags);
 }
 
-static __noinline void flush_pool(struct pool *p)
+static bool timing_is_due(u32 cpu)
 {
-	random_add(p->words, sizeof(p->words), BITS_PER_FLUSH);
-	p->samples = 0;
+	const struct irq_timing *t = percpu_ptr(irq_timing, cpu);
+
+	return READ_ONCE(t->count) - load_once(&timing_taken[cpu]) >= TIMING_SAMPLES;
 }
 
-void random_add_timing(void)
+// Takes up what the interrupts of a CPU have left.
+static __noinline void timing_take(u32 cpu)
 {
-	struct pool *p = this_cpu_ptr(pools);
-	u64 *word = &p->words[p->samples % 4];
+	const struct irq_timing *t = percpu_ptr(irq_timing, cpu);
+	irqflags_t flags = spin_lock_irqsave(&base_lock);
+	u32 times = (READ_ONCE(t->count) - timing_taken[cpu]) / TIMING_SAMPLES;
 
-	*word = (*word << 7 | *word >> 57) ^ cpu_cycles();
-	if (unlikely(++p->samples >= SAMPLES_PER_FLUSH))
-		flush_pool(p);
+	if (times) { // nobody was faster
+		store_once(&timing_taken[cpu], timing_taken[cpu] + times * TIMING_SAMPLES);
+		absorb(t->words, sizeof(t->words));
+		count_entropy(min(times, READY_BITS / TIMING_BITS) * TIMING_BITS);
+	}
+	spin_unlock_irqrestore(&base_lock, flags);
 }
 
 bool random_ready(void)
 {
+	if (likely(load_once(&entropy_bits) >= READY_BITS))
+		return true;
+	for_each_cpu(cpu, cpumask_all())
+		if (timing_is_due((u32)cpu))
+			timing_take((u32)cpu);
 	return load_once(&entropy_bits) >= READY_BITS;
 }
 
@@ -179,6 +190,8 @@ static void take(void *out, size_t len)
 	irqflags_t flags = irq_save();
 	struct stream *s = this_cpu_ptr(streams);
 
+	if (unlikely(timing_is_due(this_cpu_id())))
+		timing_take(this_cpu_id());
 	while (len) {
 		if (!s->left || s->generation != load_once(&generation))
 			refill(s);
@@ -224,7 +237,7 @@ u64 random_u64(void)
 	return v;
 }
 
-void random_init(void)
+static void random_init(void)
 {
 	irqflags_t flags = spin_lock_irqsave(&base_lock);
 	u32 bits;
@@ -238,3 +251,4 @@ void random_init(void)
 	log_info("Random numbers: %s.", bits >= READY_BITS ? "seeded by the CPU's generator"
 							   : "waiting for entropy from interrupts");
 }
+INITCALL(0, random_init);

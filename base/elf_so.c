@@ -58,8 +58,17 @@ static int headers_check(struct elf_so *so, u16 machine, const struct elf_limits
 	return 0;
 }
 
-static int segments_check(struct elf_so *so, const char **reason)
+// Whether its pages can be mapped as they lie in the file.
+static bool is_whole_pages(const struct elf_so *so, const struct elf64_phdr *p, u64 page_size)
 {
+	return is_aligned(p->p_vaddr | p->p_offset, page_size) && p->p_filesz == p->p_memsz &&
+	       align_up(p->p_offset + p->p_filesz, page_size) <= so->file_len;
+}
+
+static int segments_check(struct elf_so *so, const struct elf_limits *limits, const char **reason)
+{
+	u64 constant_end = 0; // segments are sorted
+
 	for (u32 i = 0; i < so->ehdr.e_phnum; i++) {
 		const struct elf64_phdr *p = &so->phdrs[i];
 
@@ -69,7 +78,17 @@ static int segments_check(struct elf_so *so, const char **reason)
 			so->relro_start = p->p_vaddr;
 			so->relro_end = p->p_vaddr + p->p_memsz;
 		}
-		if (!elf_so_loads(p) || !(p->p_flags & PF_X))
+		if (!elf_so_loads(p))
+			continue;
+		if (!(p->p_flags & PF_W)) {
+			if (!is_whole_pages(so, p, limits->page_size))
+				return refuse(reason,
+					      "a segment of constants or code is not whole pages");
+			constant_end = align_up(p->p_vaddr + p->p_memsz, limits->page_size);
+		} else if (p->p_vaddr < constant_end) {
+			return refuse(reason, "a page is constant and is not");
+		}
+		if (!(p->p_flags & PF_X))
 			continue;
 		if (p->p_flags & PF_W)
 			return refuse(reason, "a segment is writable and executable");
@@ -145,6 +164,29 @@ static int symbols_find(struct elf_so *so, const struct dynamic *d, const char *
 	return 0;
 }
 
+static bool can_be_written(const struct elf_so *so, u64 address, u64 len)
+{
+	for (u32 i = 0; i < so->ehdr.e_phnum; i++) {
+		const struct elf64_phdr *p = &so->phdrs[i];
+
+		if (elf_so_loads(p) && (p->p_flags & PF_W) && address >= p->p_vaddr &&
+		    len <= p->p_memsz && address - p->p_vaddr <= p->p_memsz - len)
+			return true;
+	}
+	return false;
+}
+
+static int relocations_check(const struct elf_so *so, const char **reason)
+{
+	for (u64 i = 0; i < so->nrelocations; i++) {
+		u64 place = so->relocations[i].r_offset;
+
+		if (!is_aligned(place, sizeof(u64)) || !can_be_written(so, place, sizeof(u64)))
+			return refuse(reason, "a relocation lies outside of what can be written");
+	}
+	return 0;
+}
+
 int elf_so_check(struct elf_so *so, const void *file, u64 len, u16 machine,
 		 const struct elf_limits *limits, const char **reason)
 {
@@ -154,10 +196,12 @@ int elf_so_check(struct elf_so *so, const void *file, u64 len, u16 machine,
 	*so = (struct elf_so){.file = file, .file_len = len};
 	err = headers_check(so, machine, limits, reason);
 	if (!err)
-		err = segments_check(so, reason);
+		err = segments_check(so, limits, reason);
 	if (!err)
 		err = dynamic_read(so, &d, reason);
-	return err ?: symbols_find(so, &d, reason);
+	if (!err)
+		err = symbols_find(so, &d, reason);
+	return err ?: relocations_check(so, reason);
 }
 
 const struct elf64_sym *elf_so_symbol(const struct elf_so *so, u32 i, const char **name)

@@ -3,7 +3,8 @@
 // its loader and its debugger want to know of it.
 //
 // Such an object is linked at 0, needs no other one, has neither PLT nor constructors, and its only
-// relocations are those of DT_RELA. One segment is executable, and that one cannot be written.
+// relocations are those of DT_RELA, none of which lies in a segment that cannot be written. Those
+// are whole pages of the file, to be mapped as they are. One is executable.
 #pragma once
 
 #include "base/elf.h"

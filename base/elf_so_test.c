@@ -163,6 +163,14 @@ KTEST(elf_so, damage)
 	EXPECT_REFUSED(file.s.hash[1] = 4097, "damaged symbol table");
 	EXPECT_REFUSED(file.s.hash[1] = 4096, "damaged symbol table");
 	EXPECT_REFUSED(file.dynamic[D_RELASZ].d_val = ~0ull, "damaged relocations");
+	EXPECT_REFUSED(file.s.rela[1].r_offset = 0x800, "can be written"); // in the first page
+	EXPECT_REFUSED(file.s.rela[1].r_offset = DATA + 0x1800, "can be written");
+	EXPECT_REFUSED(file.s.rela[1].r_offset = DATA + 0x17f9, "can be written");
+	EXPECT_REFUSED(file.s.rela[1].r_offset = ~7ull, "can be written");
+	EXPECT_REFUSED(file.s.phdrs[PH_TEXT].p_memsz++, "whole pages");
+	EXPECT_REFUSED(file.s.phdrs[PH_TEXT].p_vaddr = file.s.phdrs[PH_TEXT].p_offset = 0x1010,
+		       "whole pages");
+	EXPECT_REFUSED(file.s.phdrs[PH_DATA].p_vaddr = TEXT + 0x800, "constant and is not");
 }
 
 // An empty segment is not checked against the file, and must not be looked into.

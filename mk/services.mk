@@ -51,11 +51,12 @@ $(foreach d,$(SERVICE_DIRS),$(eval $(call service_rule,$(d))))
 $(SERVICE_OUT)/%.so: $(SERVICE_OUT)/%.so.debug
 	$(Q)$(OBJCOPY) --strip-debug $< $@
 
-# The archive: a table of names and where the objects begin and end.
+# The archive: a table of names and where the objects begin and end. Of each the pages that are not
+# written are mapped as they lie here.
 $(SERVICE_OUT)/archive.S: $(SERVICES) mk/services.mk
 	$(say) ARCHIVE $@
 	$(Q){ echo '	.section .rodata, "a"'; \
-	$(foreach s,$(SERVICES),echo '	.balign 16'; echo 's_$(notdir $(s:.so=)): .incbin "$(s)"'; echo 'e_$(notdir $(s:.so=)):'; \
+	$(foreach s,$(SERVICES),echo '	.balign 4096'; echo 's_$(notdir $(s:.so=)): .incbin "$(s)"'; echo 'e_$(notdir $(s:.so=)):'; \
 		echo 'f_$(notdir $(s:.so=)): .asciz "$(notdir $(patsubst %/,%,$(dir $(s))))"'; \
 		echo 'n_$(notdir $(s:.so=)): .asciz "$(notdir $(s:.so=))"';) \
 	echo '	.section .data.rel.ro, "aw"'; echo '	.balign 8'; echo '	.globl services_archive, services_archived'; echo 'services_archive:'; \

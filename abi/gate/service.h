@@ -102,6 +102,10 @@ constexpr u32 SERVICE_SITES_MAX = 64;
 // gate_device_info().
 enum resource_kind : u8 { RESOURCE_NONE, RESOURCE_MEMORY, RESOURCE_PORTS };
 constexpr u32 DEVICE_RESOURCES = 6;
+struct device_resource {
+	enum resource_kind kind;
+	u64 len; // bytes, or ports
+};
 struct device_info {
 	enum device_bus bus;
 	u8 segment, pci_bus, slot, function;
@@ -110,10 +114,7 @@ struct device_info {
 	u32 irqs; // how many interrupts it can have
 	u32 unit; // platform: which one of its name
 	char name[16];
-	struct {
-		enum resource_kind kind;
-		u64 len; // bytes, or ports
-	} resource[DEVICE_RESOURCES];
+	struct device_resource resource[DEVICE_RESOURCES];
 };
 
 // gate_memory_alloc().

@@ -3,9 +3,9 @@
 //
 // A service is a shared object without dependencies (base/elf_so.h), with relocations (relative
 // ones, and one GLOB_DAT for each import) and a dynamic symbol `service_info`. The loader
-// copies the segments to the start of the window, applies the relocations, and gives the pages
-// their rights: what is executable or covered by PT_GNU_RELRO (the GOT) cannot be written from then
-// on.
+// places the segments at the start of the window: what cannot be written is mapped from the
+// archive, where all lives share it; the rest is copied, and relocated. What PT_GNU_RELRO covers
+// (the GOT) cannot be written from then on.
 //
 // The place of an import gets the address of the call's function when the service runs privileged,
 // else that of its gate stub. So the privilege boundary lies in the GOT, and the code is the same.
@@ -78,14 +78,24 @@ static void segment_copy(struct image *im, const struct elf64_phdr *p)
 static int segments_map(struct image *im)
 {
 	struct service *s = im->s;
-	int err = service_image_map(s, im->so.layout.hi / PAGE_SIZE);
+	int err = service_image_begin(s, im->so.layout.hi / PAGE_SIZE);
 
+	for (u32 i = 0; i < im->so.ehdr.e_phnum && !err; i++) {
+		const struct elf64_phdr *p = &im->so.phdrs[i];
+
+		if (elf_so_loads(p) && !(p->p_flags & PF_W))
+			err = service_image_share(s, p->p_vaddr, im->so.file + p->p_offset,
+						  div_round_up(p->p_memsz, PAGE_SIZE),
+						  p->p_flags & PF_X);
+	}
+	if (!err)
+		err = service_image_fill(s);
 	if (err)
 		return err;
 	s->text_start = s->window + im->so.text_start;
 	s->text_end = s->window + im->so.text_end;
 	for (u32 i = 0; i < im->so.ehdr.e_phnum; i++)
-		if (elf_so_loads(&im->so.phdrs[i]))
+		if (elf_so_loads(&im->so.phdrs[i]) && (im->so.phdrs[i].p_flags & PF_W))
 			segment_copy(im, &im->so.phdrs[i]);
 	return 0;
 }
@@ -114,8 +124,6 @@ static int relocate_one(struct image *im, const struct elf64_rela *r)
 	const struct elf64_sym *symbol;
 	const char *name;
 
-	if (!place || r->r_offset % sizeof(u64) || r->r_offset >= im->so.layout.hi)
-		return bad(im, "a relocation lies outside of the image");
 	if (type == ARCH_R_RELATIVE) {
 		*place = s->window + (u64)r->r_addend;
 		return 0;
@@ -141,24 +149,14 @@ static int relocate(struct image *im)
 	return err;
 }
 
-static void protect(struct service *s, u64 start, u64 end, bool exec)
+static void relro_protect(struct image *im)
 {
-	if (start < end)
-		service_image_protect(s, start, (end - start) / PAGE_SIZE, false, exec);
-}
-
-static void rights_set(struct image *im)
-{
-	for (u32 i = 0; i < im->so.ehdr.e_phnum; i++) {
-		const struct elf64_phdr *p = &im->so.phdrs[i];
-
-		if (elf_so_loads(p) && !(p->p_flags & PF_W))
-			protect(im->s, align_down(p->p_vaddr, PAGE_SIZE),
-				align_up(p->p_vaddr + p->p_memsz, PAGE_SIZE), p->p_flags & PF_X);
-	}
+	u64 start = align_down(im->so.relro_start, PAGE_SIZE);
 	// of its last page something else may need to be written
-	protect(im->s, align_down(im->so.relro_start, PAGE_SIZE),
-		align_down(im->so.relro_end, PAGE_SIZE), false);
+	u64 end = align_down(im->so.relro_end, PAGE_SIZE);
+
+	if (start < end)
+		service_image_protect(im->s, start, (end - start) / PAGE_SIZE);
 }
 
 // ---- what the service tells about itself ----
@@ -277,7 +275,7 @@ int service_load(struct service *s, const char **why)
 	if (!err)
 		err = info_read(&im);
 	if (!err)
-		rights_set(&im);
+		relro_protect(&im);
 	*why = err == -ENOMEM ? "no memory" : im.why;
 	return err;
 }

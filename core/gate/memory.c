@@ -310,15 +310,22 @@ static void memory_drop(pte_t *window, u64 address, u64 npages)
 
 		if (!e || !pte_load(e))
 			continue;
-		page_put(phys_page(pte_phys(pte_load(e))));
+		phys_t p = pte_phys(pte_load(e));
+
+		if (!kernel_image_holds(p)) // pages of the archive stay
+			page_put(phys_page(p));
 		pte_store(e, 0);
 	}
 }
 
-static bool memory_fill(u64 address, u64 npages, bool write)
+// What is mapped there already stays.
+static bool memory_fill(u64 address, u64 npages)
 {
 	for (u64 i = 0; i < npages; i++) {
 		pte_t *e = entry_of(address + i * PAGE_SIZE, true);
+
+		if (e && pte_load(e))
+			continue;
 		struct page *p =
 			e ? page_alloc(0, OWNER_SERVICE, ALLOC_ZERO | ALLOC_NOWARN) : nullptr;
 
@@ -326,7 +333,7 @@ static bool memory_fill(u64 address, u64 npages, bool write)
 			memory_drop(window_entries(address), address, i);
 			return false;
 		}
-		pte_store(e, arch_service_pte(page_phys(p), write, false, false));
+		pte_store(e, arch_service_pte(page_phys(p), true, false, false));
 	}
 	return true;
 }
@@ -362,12 +369,11 @@ static bool memory_fill_run(struct service_region *r)
 }
 
 static struct service_region *region_make(struct service *s, u64 npages, enum region_kind kind,
-					  u64 at, bool write)
+					  u64 at)
 {
 	struct service_region *r = region_new(s, kind, npages, at);
 
-	if (r &&
-	    !(kind == REGION_DMA ? memory_fill_run(r) : memory_fill(r->address, npages, write))) {
+	if (r && !(kind == REGION_DMA ? memory_fill_run(r) : memory_fill(r->address, npages))) {
 		region_drop(s, r);
 		r = nullptr;
 	}
@@ -377,7 +383,7 @@ static struct service_region *region_make(struct service *s, u64 npages, enum re
 s64 service_memory_alloc(struct service *s, u64 npages, enum region_kind kind)
 {
 	mutex_lock(&s->memory);
-	struct service_region *r = s->window ? region_make(s, npages, kind, 0, true) : nullptr;
+	struct service_region *r = s->window ? region_make(s, npages, kind, 0) : nullptr;
 	s64 at = r ? (s64)r->address : -ENOMEM;
 
 	mutex_unlock(&s->memory);
@@ -498,23 +504,58 @@ int service_shared_alloc(struct service *s, u64 npages, bool writable, void **at
 
 // ---- the image ----
 
-int service_image_map(struct service *s, u64 npages)
+int service_image_begin(struct service *s, u64 npages)
 {
 	mutex_lock(&s->memory);
-	struct service_region *r = region_make(s, npages, REGION_IMAGE, s->window, true);
+	struct service_region *r = region_new(s, REGION_IMAGE, npages, s->window);
 
 	mutex_unlock(&s->memory);
 	return r ? 0 : -ENOMEM;
 }
 
-void service_image_protect(struct service *s, u64 offset, u64 npages, bool write, bool exec)
+int service_image_share(struct service *s, u64 offset, const void *pages, u64 npages, bool exec)
 {
-	assert(!(write && exec));
+	phys_t at = kernel_image_phys((u64)pages);
+	int err = 0;
+
+	assert(is_aligned((u64)pages | offset, PAGE_SIZE));
+	mutex_lock(&s->memory);
+	for (u64 i = 0; i < npages && !err; i++) {
+		pte_t *e = entry_of(s->window + offset + i * PAGE_SIZE, true);
+
+		if (e)
+			pte_store(e, arch_service_pte(phys_add(at, i * PAGE_SIZE), false, exec,
+						      false));
+		else
+			err = -ENOMEM;
+	}
+	spin_lock(&s->regions_lock);
+	s->pages -= npages; // they are not its own
+	spin_unlock(&s->regions_lock);
+	mutex_unlock(&s->memory);
+	return err;
+}
+
+int service_image_fill(struct service *s)
+{
+	int err = -ENOMEM;
+
+	mutex_lock(&s->memory);
+	const struct service_region *r = service_region_find(s, s->window);
+
+	if (r && memory_fill(r->address, r->npages))
+		err = 0;
+	mutex_unlock(&s->memory);
+	return err;
+}
+
+void service_image_protect(struct service *s, u64 offset, u64 npages)
+{
 	mutex_lock(&s->memory);
 	for (u64 i = 0; i < npages; i++) {
 		pte_t *e = entry_of(s->window + offset + i * PAGE_SIZE, false);
 
-		pte_store(e, arch_service_pte(pte_phys(*e), write, exec, false));
+		pte_store(e, arch_service_pte(pte_phys(*e), false, false, false));
 	}
 	mutex_unlock(&s->memory);
 }
@@ -538,7 +579,7 @@ int gate_stack_prepare(struct service *s, struct gate_stack *st)
 	if (!s->window) {
 		err = -EIO;
 	} else if (st->generation != s->generation) {
-		if (!region_make(s, GATE_STACK_SIZE / PAGE_SIZE, REGION_STACK, place, true))
+		if (!region_make(s, GATE_STACK_SIZE / PAGE_SIZE, REGION_STACK, place))
 			err = -ENOMEM;
 		if (!err) {
 			st->root = view_value(s);

@@ -2,7 +2,6 @@
 // report.c: what the console shows when a service dies, and what any address belongs to.
 #include "base/fmt.h"
 #include "base/string.h"
-#include "core/bootinfo.h"
 #include "core/gate/gate_calls.h"
 #include "core/log.h"
 #include "core/mm/mm.h"
@@ -24,10 +23,9 @@ static const char *owner_name(enum page_owner o)
 
 static const char *direct_map_describe(u64 addr)
 {
-	extern char __kernel_start[], __kernel_end[];
-	u64 at = addr - DIRECT_MAP_BASE, image = bootinfo.kernel_phys.addr;
+	u64 at = addr - DIRECT_MAP_BASE;
 
-	if (at - image < (u64)(__kernel_end - __kernel_start))
+	if (kernel_image_holds(phys(at)))
 		return "core: kernel image";
 	return at >> PAGE_SHIFT < page_array_len ? owner_name(phys_page(phys(at))->owner)
 						 : "no memory";

@@ -256,6 +256,18 @@ static int service_up(struct service *s)
 	return 0;
 }
 
+static int service_up_again(struct service *s)
+{
+	u64 died_ns = s->died_ns;
+	int err;
+
+	atomic_inc(&s->restarts);
+	err = service_up(s);
+	if (!err)
+		s->restart_ns = clock_monotonic_ns() - died_ns;
+	return err;
+}
+
 static void give_up(struct service *s)
 {
 	s->state = SERVICE_FAILED;
@@ -268,7 +280,6 @@ static void give_up(struct service *s)
 static void resurrect(struct service *s)
 {
 	char death[sizeof(s->death)];
-	u64 died_ns = s->died_ns;
 	bool again = !s->stop_wanted && !failed_too_often(s);
 
 	memcpy(death, s->death, sizeof(death));
@@ -281,10 +292,8 @@ static void resurrect(struct service *s)
 		tell_watchers(s);
 		return;
 	}
-	atomic_inc(&s->restarts);
-	if (service_up(s))
+	if (service_up_again(s))
 		return; // said already, or died again
-	s->restart_ns = clock_monotonic_ns() - died_ns;
 	log_notice("service %s: restarted after %llu us (%s; restart %llu)", s->name,
 		   s->restart_ns / 1000, death, atomic_load(&s->restarts));
 }
@@ -327,8 +336,7 @@ int service_kill(const char *name)
 	if (s->isolation == ISOLATION_PRIVILEGED) { // nobody can be thrown out: it stops when empty
 		mutex_lock(&services_lock);
 		life_stop(s, "killed");
-		atomic_inc(&s->restarts);
-		int r = service_up(s);
+		int r = service_up_again(s);
 
 		mutex_unlock(&services_lock);
 		return r;

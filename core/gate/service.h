@@ -170,10 +170,13 @@ int service_memory_free(struct service *s, u64 address);
 s64 service_memory_bus(struct service *s, u64 address);
 // at and len in whole pages; pages that a byte of [hole, hole + hole_len) lies in are left out.
 s64 service_mmio_map(struct service *s, phys_t at, u64 len, u64 hole, u64 hole_len);
-// Memory for the image at the window's start, writable; core writes it by service_core_address().
-// Then the rights of its parts.
-int service_image_map(struct service *s, u64 npages);
-void service_image_protect(struct service *s, u64 offset, u64 npages, bool write, bool exec);
+// The image at the window's start, in this order: its place; whole pages of the archive that it
+// shares, not to be written; memory for the rest, which core writes by service_core_address(); what
+// of that is constant from then on. What was done when one fails ends with the window.
+int service_image_begin(struct service *s, u64 npages);
+int service_image_share(struct service *s, u64 offset, const void *pages, u64 npages, bool exec);
+int service_image_fill(struct service *s);
+void service_image_protect(struct service *s, u64 offset, u64 npages);
 void *service_core_address(struct service *s, u64 address);	  // nullptr: not mapped memory
 bool service_owns(const struct service *s, u64 address, u64 len); // within its window
 int gate_stack_prepare(struct service *s, struct gate_stack *st); // memory of this life for a stack

@@ -86,6 +86,11 @@ phys_t kernel_image_phys(u64 addr)
 	return phys(addr - (u64)__kernel_start + bootinfo.kernel_phys.addr);
 }
 
+bool kernel_image_holds(phys_t p)
+{
+	return p.addr - bootinfo.kernel_phys.addr < (u64)(__kernel_end - __kernel_start);
+}
+
 static void map_image(void)
 {
 	u64 base = (u64)__kernel_start, delta = bootinfo.kernel_phys.addr - base;

@@ -34,6 +34,7 @@ extern u8 kernel_root_slots[PT_ENTRIES - PT_KERNEL_FIRST]; // root entries that 
 							   // immutable after mmu_init
 extern u32 kernel_root_nslots;
 phys_t kernel_image_phys(u64 addr); // of an address in the kernel's image
+bool kernel_image_holds(phys_t p);
 void kmap_init(void);
 
 // ---- TLB (tlb.c) ----

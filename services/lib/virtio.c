@@ -5,10 +5,9 @@
 // ends in an error.
 #include "services/lib/virtio.h"
 
-constexpr u32 PCI_STATUS = 0x06, PCI_CAPABILITIES = 0x34, PCI_CAP_VENDOR = 0x09;
-// 4.1.4 the kinds of structures, and where a capability says what
+constexpr u32 PCI_COMMAND = 0x04, PCI_CAPABILITIES = 0x34, PCI_CAP_VENDOR = 0x09;
+// 4.1.4 the kinds of structures
 enum { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_DEVICE = 4 };
-constexpr u32 CAP_TYPE = 3, CAP_BAR = 4, CAP_OFFSET = 8, CAP_LEN = 12, CAP_MULTIPLIER = 16;
 // 4.1.4.3 common configuration
 enum {
 	COMMON_FEATURE_SELECT = 0,
@@ -53,66 +52,78 @@ static void write64(volatile u8 *base, u32 at, u64 v)
 	write32(base, at + 4, (u32)(v >> 32));
 }
 
-// A PCI function's configuration space, read once.
-struct pci_config {
-	u32 words[256 / 4];
+// A vendor's capability in PCI configuration space, as far as virtio's have one. Reading a word is
+// an exit to the hypervisor: no more are read than are looked at.
+struct capability {
+	u8 id, next, len, type;
+	u8 bar, padding[3];
+	u32 offset, length;
+	u32 notify_multiplier;
 };
+static_assert(sizeof(struct capability) == 20);
 
-static u8 config8(const struct pci_config *c, u32 at)
+static bool config_read(const struct virtio *v, u32 at, void *to, u32 len)
 {
-	return at < sizeof(c->words) ? (u8)(c->words[at / 4] >> at % 4 * 8) : 0;
+	return gate_device_config(v->device, at, to, len) == (s64)len;
 }
 
-static u32 config32(const struct pci_config *c, u32 at)
+// The structure that a capability describes, mapped; nullptr: it is not where it could be.
+static u8 *structure(struct virtio *v, const struct capability *c, const struct device_info *info,
+		     u32 min_len)
 {
-	return at < sizeof(c->words) ? c->words[at / 4] : 0;
-}
+	const struct device_resource *r = c->bar < 6 ? &info->resource[c->bar] : nullptr;
 
-// The structure that a capability at `at` describes, mapped; nullptr: it is not where it could be.
-static u8 *structure(struct virtio *v, const struct pci_config *c, const struct device_info *info,
-		     u32 at, u32 min_len, u32 *len)
-{
-	u32 bar = config8(c, at + CAP_BAR), offset = config32(c, at + CAP_OFFSET);
-
-	*len = config32(c, at + CAP_LEN);
-	if (bar >= 6 || info->resource[bar].kind != RESOURCE_MEMORY || *len < min_len ||
-	    offset > info->resource[bar].len || *len > info->resource[bar].len - offset ||
-	    offset & 3)
+	if (!r || r->kind != RESOURCE_MEMORY || c->length < min_len || c->offset > r->len ||
+	    c->length > r->len - c->offset || c->offset & 3)
 		return nullptr;
-	if (!v->bars[bar]) {
-		s64 mapped = gate_device_map(v->device, bar);
+	if (!v->bars[c->bar]) {
+		s64 mapped = gate_device_map(v->device, c->bar);
 
 		if (GATE_IS_ERROR(mapped))
 			return nullptr;
-		v->bars[bar] = (u8 *)mapped;
+		v->bars[c->bar] = (u8 *)mapped;
 	}
-	return v->bars[bar] + offset;
+	return v->bars[c->bar] + c->offset;
+}
+
+// The first of each kind counts (4.1.4).
+static void structure_use(struct virtio *v, const struct capability *c,
+			  const struct device_info *info)
+{
+	if (c->type == CAP_COMMON && !v->common) {
+		v->common = structure(v, c, info, COMMON_LEN);
+	} else if (c->type == CAP_NOTIFY && !v->notify_base) {
+		v->notify_base = structure(v, c, info, 2);
+		v->notify_multiplier = c->notify_multiplier;
+	} else if (c->type == CAP_DEVICE && !v->config) {
+		v->config = structure(v, c, info, 1);
+		v->config_len = c->length;
+	}
 }
 
 static int structures_find(struct virtio *v, const struct device_info *info)
 {
-	struct pci_config c;
-	u32 len;
-	s64 r = gate_device_config(v->device, 0, &c, sizeof(c));
+	struct capability c = {};
+	u32 word;
 
-	if (r < 0)
-		return (int)r;
-	u32 at = config8(&c, PCI_STATUS) & 0x10 ? config8(&c, PCI_CAPABILITIES) & 0xfcu : 0;
+	if (!config_read(v, PCI_COMMAND, &word, 4) || !(word >> 16 & 0x10) ||
+	    !config_read(v, PCI_CAPABILITIES, &word, 4))
+		return -ENODEV;
+	u32 at = word & 0xfc;
 
 	for (u32 i = 0; at >= 0x40 && i < 48; i++) {
-		u8 type = config8(&c, at + CAP_TYPE);
+		if (!config_read(v, at, &c, 4))
+			return -EIO;
+		bool wanted = c.type == CAP_COMMON || c.type == CAP_NOTIFY || c.type == CAP_DEVICE;
 
-		if (config8(&c, at) != PCI_CAP_VENDOR) {
-			// not virtio's
-		} else if (type == CAP_COMMON && !v->common) {
-			v->common = structure(v, &c, info, at, COMMON_LEN, &len);
-		} else if (type == CAP_NOTIFY && !v->notify_base) {
-			v->notify_base = structure(v, &c, info, at, 2, &len);
-			v->notify_multiplier = config32(&c, at + CAP_MULTIPLIER);
-		} else if (type == CAP_DEVICE && !v->config) {
-			v->config = structure(v, &c, info, at, 1, &v->config_len);
+		if (c.id == PCI_CAP_VENDOR && wanted) {
+			u32 len = c.type == CAP_NOTIFY ? 20 : 16;
+
+			if (config_read(v, at + 4, &c.bar,
+					len - 4)) // else: it would go over the end
+				structure_use(v, &c, info);
 		}
-		at = config8(&c, at + 1) & 0xfcu;
+		at = c.next & 0xfc;
 	}
 	return v->common && v->notify_base ? 0 : -ENODEV;
 }

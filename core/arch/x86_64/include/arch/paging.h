@@ -14,7 +14,6 @@ constexpr u64 KERNEL_MAP_BASE = 0xffffc00000000000; // slot 384: stacks, vmap, M
 constexpr u64 KERNEL_MAP_SIZE = 1ull << 39;
 constexpr u64 SERVICE_BASE = 0xffffd00000000000; // slots 416 to 447: one each service
 constexpr u64 SERVICE_SLOTS = 32;
-constexpr u64 SHARED_BASE = 0xffffe00000000000; // slot 448: memory shared with services
 constexpr u64 KERNEL_IMAGE_BASE = 0xffffffff80000000;
 // Lower half. The last page is never mapped: a SYSCALL at its end would return to a non-canonical
 // address.

@@ -5,7 +5,7 @@
 USER_SRCS := $(wildcard user/*.c tests/programs/*.c tests/programs/services/*.c tests/programs/arch/$(ARCH)/*.c)
 PROGRAMS := $(addprefix $(BUILD)/programs/,$(notdir $(USER_SRCS:.c=)))
 USER_CFLAGS := -std=gnu2x -O2 -g -Wall -Wextra -Werror -pthread -static -I. -Iuser/include \
-	-Iuser/arch/$(ARCH)/include
+	-Iuser/arch/$(ARCH)/include -Itests/programs/arch/$(ARCH)/include
 
 .PHONY: user
 user: $(PROGRAMS)

@@ -8,7 +8,8 @@
 #include <arch/frame.h>
 #include <linux_arch/signal.h>
 
-// Traps of floating point, on CPUs that have them: bits of the syndrome, which hold when TFV says so.
+// Traps of floating point, on CPUs that have them: bits of the syndrome, which hold when TFV says
+// so.
 static int fpe_code(u64 esr)
 {
 	constexpr u64 TFV = 1 << 23;

@@ -2,9 +2,9 @@
 // hwcap.c: what programs are told of the CPU's features, in the auxiliary vector and in
 // /proc/cpuinfo (AArch64).
 //
-// Told is only what works here: no SVE, pointer authentication, branch targets or memory tags, whose
-// state or setup the kernel does not keep; no event stream; and no "cpuid", for ID registers that a
-// program reads are not emulated.
+// Told is only what works here: no SVE, pointer authentication, branch targets or memory tags,
+// whose state or setup the kernel does not keep; no event stream; and no "cpuid", for ID registers
+// that a program reads are not emulated.
 #include "linux/arch/aarch64/hwcap.h"
 #include "base/atomic.h"
 #include <arch/cpu.h>

@@ -4,8 +4,8 @@
 //
 // The frame is data of the program's from the moment it is written. On return everything is taken
 // with suspicion: of PSTATE only condition flags and their like are restored, so that a thread that
-// was elevated when the handler began goes on elevated, and no other becomes so; the records are read
-// one by one, each within bounds, and one that this kernel does not write ends the program.
+// was elevated when the handler began goes on elevated, and no other becomes so; the records are
+// read one by one, each within bounds, and one that this kernel does not write ends the program.
 #include "abi/linux/arch/aarch64/sigframe.h"
 #include "base/elf.h"
 #include "base/string.h"
@@ -187,9 +187,9 @@ SYSCALL(rt_sigreturn, void)
 	struct linux_ucontext uc;
 	u64 at = f->sp;
 
-	if (at % 16 || copy_from_user(&uc,
-				      user_ptr(void, at + offsetof(struct linux_rt_sigframe, uc)),
-				      sizeof(uc)))
+	if (at % 16 ||
+	    copy_from_user(&uc, user_ptr(void, at + offsetof(struct linux_rt_sigframe, uc)),
+			   sizeof(uc)))
 		goto bad;
 	signal_set_blocked(uc.sigmask);
 	context_restore(f, &uc.mcontext);

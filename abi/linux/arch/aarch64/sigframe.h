@@ -3,8 +3,8 @@
 #pragma once
 #include "abi/linux/signal.h"
 
-// What mcontext_t begins with; records follow, each a multiple of 16 bytes long, the last one a head
-// of zeroes.
+// What mcontext_t begins with; records follow, each a multiple of 16 bytes long, the last one a
+// head of zeroes.
 struct linux_sigcontext {
 	u64 fault_address;
 	u64 regs[31];

@@ -14,8 +14,8 @@ constexpr u32 MODE_VIRTUAL_COUNTER = 2; // clock_page.mode
 
 enum { NR_clock_gettime = 113, NR_clock_getres = 114, NR_gettimeofday = 169 };
 
-// rt_sigreturn(2). Without a table for unwinders, which know these two instructions by their bytes and
-// then read the whole frame; a table could not tell them of every register.
+// rt_sigreturn(2). Without a table for unwinders, which know these two instructions by their bytes
+// and then read the whole frame; a table could not tell them of every register.
 __asm__(".pushsection .text.sigreturn, \"ax\"\n"
 	"	nop\n" // a return address minus one belongs to no other function
 	".globl __kernel_rt_sigreturn\n"

@@ -9,6 +9,7 @@ The same packages and files always give the same bytes.
 """
 
 import argparse
+import fcntl
 import fnmatch
 import gzip
 import io
@@ -87,31 +88,42 @@ class Packages:
         self.suffix = f":{DEBIAN_ARCH[arch]}"
         self.options = [] if arch == platform.machine() else foreign_options(DEBIAN_ARCH[arch])
         self.updated = False
+        os.makedirs(CACHE, exist_ok=True)
         self.trees: dict[str, Tree] = {}
 
     def apt(self, *command: str, folder: str = ROOT) -> str:
         """An apt command's output. One `apt-get update` is tried when apt knows too little."""
-        result = subprocess.run([command[0], *self.options, *command[1:]], capture_output=True, text=True,
-                                cwd=folder, check=False, env=dict(os.environ, LC_ALL="C"))
-        if result.returncode == 0:
-            return result.stdout
-        if self.updated:
-            raise Failure(f"`{' '.join(command)}` failed:\n{result.stderr.strip()}")
-        self.updated = True
+        done = self.run(command, folder)
+        if done.returncode != 0 and not self.updated:
+            self.updated = True
+            with open(os.path.join(CACHE, "lock"), "w", encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX) # another of us may be updating just now
+                done = self.run(command, folder)
+                if done.returncode != 0:
+                    self.update()
+                    done = self.run(command, folder)
+        if done.returncode != 0:
+            raise Failure(f"`{' '.join(command)}` failed:\n{done.stderr.strip()}")
+        return done.stdout
+
+    def run(self, command: tuple[str, ...], folder: str) -> subprocess.CompletedProcess:
+        """An apt command, ended."""
+        return subprocess.run([command[0], *self.options, *command[1:]], capture_output=True, text=True,
+                              cwd=folder, check=False, env=dict(os.environ, LC_ALL="C"))
+
+    def update(self) -> None:
+        """Brings apt's lists up to date."""
         sudo = [] if os.geteuid() == 0 or self.options else ["sudo"]
         print(f"initrd: apt's package lists are missing or old; running "
               f"{' '.join(sudo + ['apt-get', 'update'])} for {self.suffix[1:]}", file=sys.stderr)
-        update = sudo + ["apt-get", *self.options, "-qq", "update"]
-        if subprocess.run(update, check=False).returncode != 0:
+        if subprocess.run(sudo + ["apt-get", *self.options, "-qq", "update"], check=False).returncode != 0:
             raise Failure("apt-get update failed; see above")
-        return self.apt(*command, folder=folder)
 
     def fetch(self, names: list[str]) -> None:
         """Brings packages into the cache and reads them."""
         names = [name for name in names if name not in self.trees]
         if not names:
             return
-        os.makedirs(CACHE, exist_ok=True)
         listing = self.apt("apt-get", "--print-uris", "download", *(n + self.suffix for n in names))
         files = {}
         for _, file, size in re.findall(r"^'([^']*)' (\S+) (\d+)", listing, re.M):

@@ -58,7 +58,8 @@ image_header:
 	ubfx x9, x9, #24, #4		// GICv3: EL1 uses its system registers
 	cbz x9, 1f
 	mrs x9, s3_4_c12_c9_5		// ICC_SRE_EL2
-	orr x9, x9, #9			// Enable, SRE
+	orr x9, x9, #1			// SRE
+	orr x9, x9, #8			// Enable
 	msr s3_4_c12_c9_5, x9
 	isb
 	msr s3_4_c12_c11_0, xzr		// ICH_HCR_EL2

@@ -13,9 +13,10 @@ int irq_line_add(u32 line, bool isa, irq_handler_t fn, void *arg, const char *na
 void irq_line_remove(u32 line, bool isa, irq_handler_t fn, void *arg);
 
 // A message-signalled interrupt: *address and *data go into the device's MSI capability or MSI-X
-// entry. cpu: where it is served.
-int irq_msi_alloc(u32 cpu, irq_handler_t fn, void *arg, const char *name, u64 *address, u32 *data,
-		  u32 *handle);
+// entry. source: who sends it, as the interrupt controller may want to know: of a PCI function its
+// segment << 16 | bus << 8 | slot << 3 | function. cpu: where it is served. May sleep.
+int irq_msi_alloc(u32 source, u32 cpu, irq_handler_t fn, void *arg, const char *name, u64 *address,
+		  u32 *data, u32 *handle);
 void irq_msi_free(u32 handle); // waits until no handler runs
 struct irq_info {
 	const char *name;

@@ -218,9 +218,10 @@ static u32 msi_handle(const struct irq_desc *d)
 	return d->cpu << 8 | d->vector;
 }
 
-int irq_msi_alloc(u32 cpu, irq_handler_t fn, void *arg, const char *name, u64 *address, u32 *data,
-		  u32 *handle)
+int irq_msi_alloc(u32 source, u32 cpu, irq_handler_t fn, void *arg, const char *name, u64 *address,
+		  u32 *data, u32 *handle)
 {
+	(void)source; // a message is a message, until interrupts are remapped
 	if (!lapic_present() || cpu >= max(smp_ncpus, 1u) || smp_hw_id(cpu) >= MSI_IDS)
 		return -EINVAL;
 	struct irq_desc *d = desc_create(fn, arg, name);

@@ -155,7 +155,7 @@ bool pt_split_large(struct mmu_space *s, pte_t *pmd, u64 addr)
 		part = PTE_PART;
 	}
 	for (u32 i = 0; i < PT_ENTRIES; i++)
-		entries[i] = ((e & ~PTE_LARGE) | part) + i * PAGE_SIZE;
+		entries[i] = (pte_make_small(e) | part) + i * PAGE_SIZE;
 	pte_store(pmd, pte_table(page_phys(table)));
 	pt_unlock(above);
 	return true;

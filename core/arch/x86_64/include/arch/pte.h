@@ -67,6 +67,14 @@ static __always_inline bool pte_is_table(pte_t e)
 {
 	return (e & (PTE_PRESENT | PTE_LARGE)) == PTE_PRESENT;
 } // levels 1 to 3
+static __always_inline pte_t pte_make_large(pte_t e) // as made for level 0, to map 2 MiB
+{
+	return e | PTE_LARGE;
+}
+static __always_inline pte_t pte_make_small(pte_t e) // the reverse
+{
+	return e & ~PTE_LARGE;
+}
 
 static __always_inline pte_t pte_table(phys_t table)
 {
@@ -100,4 +108,8 @@ constexpr pte_t PTE_RIGHTS_MASK =
 static __always_inline pte_t pte_make_writable(pte_t e)
 {
 	return e | PTE_WRITE | PTE_DIRTY;
+}
+static __always_inline pte_t pte_make_read_only(pte_t e)
+{
+	return e & ~PTE_WRITE;
 }

@@ -390,7 +390,7 @@ s64 gate_device_port_read(u64 device, u32 resource, u32 offset, u32 size)
 	s64 port = port_of(d, resource, offset, size);
 
 	gate_object_put(o);
-	return port < 0 ? port : (s64)arch_port_read((u16)port, size);
+	return port < 0 ? port : arch_port_read((u16)port, size);
 }
 
 int gate_device_port_write(u64 device, u32 resource, u32 offset, u32 size, u32 value)
@@ -405,8 +405,7 @@ int gate_device_port_write(u64 device, u32 resource, u32 offset, u32 size, u32 v
 	gate_object_put(o);
 	if (port < 0)
 		return (int)port;
-	arch_port_write((u16)port, size, value);
-	return 0;
+	return arch_port_write((u16)port, size, value);
 }
 
 s64 gate_uart_transmit(u64 device, const void *bytes, u64 len)

@@ -17,7 +17,7 @@ image_header:
 	b image_entry
 	.long 0
 	.quad 0					// text_offset
-	.quad __kernel_end - __kernel_start	// with .bss
+	.quad image_size			// with .bss
 	.quad 0xa				// little-endian, pages of 4 KiB, anywhere in memory
 	.quad 0, 0, 0
 	.ascii "ARM\x64"

@@ -85,12 +85,14 @@ static bool table_make(struct mmu_space *s, pte_t *e, u32 level)
 		return false;
 	pt_lock(above);
 	if (!*e) {
-		pte_store(e, pte_table(page_phys(p)));
-		if (level == PT_ROOT_LEVEL) { // in the other view it is supervisor memory
+		if (level == PT_ROOT_LEVEL) {
 			size_t index = (size_t)(e - (pte_t *)page_ptr(above));
 
+			pte_store(e, pte_root_program(page_phys(p)));
 			pte_store((pte_t *)phys_ptr(s->root[VIEW_ELEVATED]) + index,
-				  pte_table_supervisor(page_phys(p)));
+				  pte_root_elevated(page_phys(p)));
+		} else {
+			pte_store(e, pte_table(page_phys(p)));
 		}
 		p = nullptr;
 	}

@@ -17,7 +17,7 @@ image_header:
 	b image_entry
 	.long 0
 	.quad 0					// text_offset
-	.quad __kernel_end - __kernel_start	// with .bss
+	.quad image_size			// with .bss
 	.quad 0xa				// little-endian, pages of 4 KiB, anywhere in memory
 	.quad 0, 0, 0
 	.ascii "ARM\x64"
@@ -58,7 +58,8 @@ image_header:
 	ubfx x9, x9, #24, #4		// GICv3: EL1 uses its system registers
 	cbz x9, 1f
 	mrs x9, s3_4_c12_c9_5		// ICC_SRE_EL2
-	orr x9, x9, #9			// Enable, SRE
+	orr x9, x9, #1			// SRE
+	orr x9, x9, #8			// Enable
 	msr s3_4_c12_c9_5, x9
 	isb
 	msr s3_4_c12_c11_0, xzr		// ICH_HCR_EL2

@@ -21,6 +21,7 @@
 #include <arch/timer.h>
 
 constexpr u32 SCALE_SHIFT = 32;
+constexpr u64 NSEC_PER_SEC = 1000000000;
 constexpr u64 HZ_MIN = 1000000; // Arm ARM D12: 1 MHz to 1 GHz
 constexpr u64 HZ_GUESS = 62500000;
 enum timer_control : u64 { TIMER_ENABLE = 1 };

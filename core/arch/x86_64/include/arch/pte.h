@@ -76,7 +76,6 @@ static __always_inline pte_t pte_make_small(pte_t e) // the reverse
 	return e & ~PTE_LARGE;
 }
 
-// A table of the program half. Its root entry is supervisor-only in the elevated view.
 static __always_inline pte_t pte_table(phys_t table)
 {
 	return table.addr | PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED;
@@ -84,6 +83,16 @@ static __always_inline pte_t pte_table(phys_t table)
 static __always_inline pte_t pte_table_supervisor(phys_t table)
 {
 	return table.addr | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
+}
+
+// Root entries of a program's half, in the two views.
+static __always_inline pte_t pte_root_program(phys_t table)
+{
+	return pte_table(table);
+}
+static __always_inline pte_t pte_root_elevated(phys_t table)
+{
+	return pte_table_supervisor(table);
 }
 
 // The rights part of a program's entry; write is what the entry may do now, which can be less than

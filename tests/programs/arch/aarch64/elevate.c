@@ -9,7 +9,7 @@
 
 // EL0 cannot read its exception level: the instruction is undefined there, and on_undefined steps
 // over it with what X0 held before.
-static int elevated_now(void)
+int elevated_now(void)
 {
 	register uint64_t v __asm__("x0") = 0;
 
@@ -30,7 +30,7 @@ static void step_over(int sig, void (*handler)(int, siginfo_t *, void *))
 	CHECK(sigaction(sig, &a, NULL) == 0);
 }
 
-static void privileged_instruction(void)
+void privileged_instruction(void)
 {
 	uint64_t sctlr, vbar;
 

@@ -28,6 +28,7 @@
 #include "core/slab.h"
 #include "core/time.h"
 #include <arch/gate.h>
+#include <arch/timer.h>
 
 struct irq_action {
 	struct irq_action *next; // irq_lock; read under RCU
@@ -114,7 +115,9 @@ void irq_handle(struct trap_frame *f)
 	} else if (intid == timer) {
 		if (unlikely(frame_context(f) == FRAME_SERVICE))
 			gate_tick();
-		// Ended last: until it is programmed anew it is still raised.
+		// It is raised for as long as its time is past, and nothing may be due after this
+		// one: it is told that it has fired. Ended last, when it is no longer raised.
+		arch_timer_program(~0ull);
 		timer_interrupt();
 		gic->end(word);
 	} else if (intid < GIC_SPI_END || intid >= GIC_SPECIAL_END) {

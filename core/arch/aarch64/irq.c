@@ -20,15 +20,12 @@
 #include "core/arch/aarch64/irq_lines.h"
 #include "core/arch/aarch64/machine.h"
 #include "core/arch/aarch64/pl011.h"
-#include "core/gate/service.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/rcu.h"
 #include "core/slab.h"
 #include "core/time.h"
-#include <arch/gate.h>
-#include <arch/timer.h>
 
 struct irq_action {
 	struct irq_action *next; // irq_lock; read under RCU
@@ -113,12 +110,8 @@ void irq_handle(struct trap_frame *f)
 		gic->end(word);
 		message(intid, f);
 	} else if (intid == timer) {
-		if (unlikely(frame_context(f) == FRAME_SERVICE))
-			gate_tick();
-		// It is raised for as long as its time is past, and nothing may be due after this
-		// one: it is told that it has fired. Ended last, when it is no longer raised.
-		arch_timer_program(~0ull);
-		timer_interrupt();
+		// Ended last: at first it is still raised.
+		trap_timer_interrupt(f);
 		gic->end(word);
 	} else if (intid < GIC_SPI_END || intid >= GIC_SPECIAL_END) {
 		dispatch(intid);

@@ -3,8 +3,8 @@
 // log on terminals that core cannot write to by itself. Privileged.
 //
 // /dev/console leads to the last terminal that console= names and that exists when it is opened
-// (without any console=, the first serial port). When none does, what is written goes to the kernel's own consoles,
-// and there is nothing to read.
+// (without any console=, the first serial port). When none does, what is written goes to the
+// kernel's own consoles, and there is nothing to read.
 #include "base/fmt.h"
 #include "base/string.h"
 #include "core/cmdline.h"

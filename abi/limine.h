@@ -35,6 +35,15 @@
  * data); no usable IDT; the PICs and the I/O APICs masked; PAT WB, WT, UC-, UC, WP, WC, -, -; RSP
  * at a stack of at least 64 KiB that holds a return address of zero; all other general registers
  * zero.
+ *
+ * The state of an AArch64 CPU at entry: EL1 with SP_EL0 (EL1t), little-endian, whatever the
+ * firmware ran at; the MMU and the caches on (SCTLR_EL1.M, C, I), alignment checked for SP alone
+ * (SA, SA0, not A), the other fields 0 or as reserved; pages of 4 KiB and halves of 48 bits (T0SZ
+ * and T1SZ 16); TTBR1_EL1 has the address space described above, TTBR0_EL1 is the kernel's to use;
+ * of MAIR_EL1 some entry is write-back memory and some entry what framebuffers have, and the others
+ * may be changed; VBAR_EL1 is undefined; higher exception levels keep neither vector registers nor
+ * counters and timers from EL1; SP at a stack of at least 64 KiB; X0 to X30 zero. Interrupt
+ * controllers are as the firmware left them; our loader masks all interrupts in PSTATE.
  */
 
 #include <stdint.h>
@@ -168,7 +177,7 @@ struct limine_framebuffer_response {
 	struct limine_framebuffer **framebuffers;
 };
 
-/* x86-64: 0 is four-level paging, 1 five-level. Without this request a kernel gets four levels. */
+/* 0 is four-level paging, 1 five-level. Without this request a kernel gets four levels. */
 struct limine_paging_mode_request {
 	struct limine_request req;
 	uint64_t mode;

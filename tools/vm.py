@@ -42,7 +42,6 @@ PANIC = re.compile(rb"K(?:ernel panic|ERNEL PANIC)")
 SILENCE_S = 0.5
 # A panicking kernel may still print registers and backtraces; after this it is taken as hung.
 PANIC_GRACE_S = 5.0
-OVMF = ["/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/qemu/OVMF.fd"]
 F_SETPIPE_SZ = 1031
 PR_SET_PDEATHSIG = 1
 
@@ -61,6 +60,22 @@ MACHINES = {
     "x86_64": Machine("qemu-system-x86_64", "qemu-system-x86",
                       ("-M", "q35", "-cpu", "max"), "ttyS0",
                       "BOOTX64.EFI"),
+}
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """UEFI for a CPU architecture: where it may lie, Debian's package, and a disk that it boots from."""
+    paths: tuple[str, ...]
+    package: str
+    disk: str
+
+
+FIRMWARE = {
+    "x86_64": Firmware(("/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF_CODE.fd",
+                        "/usr/share/qemu/OVMF.fd"), "ovmf", "ide-hd"),
+    "aarch64": Firmware(("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",), "qemu-efi-aarch64",
+                        "virtio-blk-pci"),
 }
 
 
@@ -261,9 +276,10 @@ def boot_arguments(options: Options, kernel: str, initrd: str, append: str, fold
     """QEMU's arguments for what is booted, by -kernel or from a private UEFI disk image."""
     if not options.uefi:
         return ["-kernel", kernel, "-initrd", initrd, "-append", append]
-    firmware = next((path for path in OVMF if os.path.exists(path)), None)
-    if firmware is None:
-        raise VmError("no UEFI firmware; on Debian: apt-get install ovmf")
+    firmware = FIRMWARE[options.arch]
+    code = next((path for path in firmware.paths if os.path.exists(path)), None)
+    if code is None:
+        raise VmError(f"no UEFI firmware; on Debian: apt-get install {firmware.package}")
     need(options.arch, options.built(f"boot/{MACHINES[options.arch].loader}"))
     image = os.path.join(folder, "esp.img")
     tool = os.path.join(ROOT, "tools", "mkimage.py")
@@ -272,8 +288,8 @@ def boot_arguments(options: Options, kernel: str, initrd: str, append: str, fold
          "--cmdline", append, "-o", image], capture_output=True, text=True, check=False, cwd=ROOT)
     if result.returncode != 0:
         raise VmError(f"mkimage.py failed: {result.stderr.strip()}")
-    return ["-bios", firmware, "-drive", f"file={image},if=none,id=esp,format=raw,snapshot=on",
-            "-device", "ide-hd,drive=esp,bootindex=0"]
+    return ["-bios", code, "-drive", f"file={image},if=none,id=esp,format=raw,snapshot=on",
+            "-device", f"{firmware.disk},drive=esp,bootindex=0"]
 
 
 # --- the guest ------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Builds Halyard. `make help` lists the targets; the rules themselves stand in mk/.
 #
-#   ARCH=x86_64    the CPU to build for
+#   ARCH=x86_64    the CPU to build for: x86_64 or aarch64
 #   DEBUG=1        assertions, lock checker, UBSan traps, in-kernel tests (the default)
 #   RELEASE=1      none of those
 #   V=1            show commands as they run
@@ -29,7 +29,8 @@ LD := ld.lld-19
 OBJCOPY := llvm-objcopy-19
 CLANG_FORMAT := clang-format-19
 HOSTCC := clang-19
-USERCC ?= gcc
+# Programs are made by Debian's gcc, a cross compiler where the CPU is another one.
+USERCC ?= $(if $(filter $(ARCH),$(shell uname -m)),gcc,$(ARCH)-linux-gnu-gcc)
 PYTHON ?= python3
 
 BUILD := build/$(ARCH)
@@ -83,10 +84,10 @@ help:
 	@echo 'make user       programs of user/ and tests/programs/'
 	@echo 'make format     apply .clang-format'
 	@echo 'make clean      remove build/$(ARCH) and build/host (the package cache stays)'
-	@echo 'Variables: ARCH=x86_64  RELEASE=1  V=1  WERROR=0'
+	@echo 'Variables: ARCH=x86_64 or aarch64  RELEASE=1  V=1  WERROR=0'
 
 deps:
-	@tools/deps
+	@tools/deps $(ARCH)
 
 run: deps
 	@$(MAKE) all initrd

@@ -21,7 +21,7 @@ struct clock_page {
 	u64 mult; // ns = base + ((cycles - cycles_last) * mult >> shift); the product is 128 bits
 		  // wide
 	u32 shift;
-	u32 cpu_in_tsc_aux; // x86: RDTSCP tells the CPU's number. Written once
+	u32 cpu_in_register; // programs can read their CPU's number. Written once
 	u64 monotonic_base_ns;
 	u64 realtime_offset_ns; // realtime = monotonic + this
 };

@@ -62,6 +62,20 @@ void signal_mask_push(sigset_t mask);
 void signal_mask_restore(int result); // result of the call: keeps the temporary mask when it is
 				      // -EINTR or a restart code
 
+// ---- alternate stacks ----
+struct linux_stack;
+// Does t run on its alternate stack, with its stack pointer there?
+bool altstack_holds(const struct task *t, u64 sp);
+// Where a handler's frame begins, downwards, for a thread whose stack pointer is sp. *lowest: below
+// that it may not reach; 0: no bound.
+u64 altstack_choose(const struct task *t, const struct linux_sigaction *a, u64 sp, u64 *lowest);
+// As sigaltstack(2) and frames tell it.
+struct linux_stack altstack_get(const struct task *t, u64 sp);
+// A frame that holds altstack_get()'s answer was pushed: SS_AUTODISARM.
+void altstack_disarm(struct task *t);
+// What a frame says is set, where sigaltstack(2) would let it. sp: after the return.
+void altstack_restore(struct task *t, u64 sp, const struct linux_stack *s);
+
 sigset_t signal_blocked(void); // of the current thread
 void signal_set_blocked(sigset_t set);
 

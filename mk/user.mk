@@ -5,22 +5,22 @@
 USER_SRCS := $(wildcard user/*.c tests/programs/*.c tests/programs/services/*.c tests/programs/arch/$(ARCH)/*.c)
 PROGRAMS := $(addprefix $(BUILD)/programs/,$(notdir $(USER_SRCS:.c=)))
 USER_CFLAGS := -std=gnu2x -O2 -g -Wall -Wextra -Werror -pthread -static -I. -Iuser/include \
-	-Iuser/arch/$(ARCH)/include
+	-Iuser/arch/$(ARCH)/include -Itests/programs/arch/$(ARCH)/include
 
 .PHONY: user
 user: $(PROGRAMS)
 
-USERFLAGS_elevate := -mfsgsbase
-USERFLAGS_service_registers := -mfsgsbase
+USERFLAGS_x86_64_elevate := -mfsgsbase
+USERFLAGS_x86_64_service_registers := -mfsgsbase
 # what changes between sigsetjmp and a fault is volatile; the warning sees more than there is
-USERFLAGS_hostile := -mfsgsbase -Wno-clobbered
+USERFLAGS_x86_64_hostile := -mfsgsbase -Wno-clobbered
 
 vpath %.c user tests/programs tests/programs/services tests/programs/arch/$(ARCH)
 
-# Flags of its own for one program: USERFLAGS_name := -fno-pie
+# Flags of its own for one program: USERFLAGS_name := -fno-pie, or USERFLAGS_<arch>_name
 $(BUILD)/programs/%: %.c mk/user.mk
 	@mkdir -p $(@D)
 	$(say) USERCC $@
-	$(Q)$(USERCC) $(USER_CFLAGS) $(USERFLAGS_$*) -MMD -MP -MF $@.d $< $(USERLIBS_$*) -o $@
+	$(Q)$(USERCC) $(USER_CFLAGS) $(USERFLAGS_$*) $(USERFLAGS_$(ARCH)_$*) -MMD -MP -MF $@.d $< $(USERLIBS_$*) -o $@
 
 -include $(PROGRAMS:=.d)

@@ -4,7 +4,7 @@
 VDSO_DIR := linux/arch/$(ARCH)/vdso
 VDSO := $(GEN)/vdso.so
 VDSO_CFLAGS := --target=$(ARCH)-unknown-linux-gnu -std=c23 -O2 -fPIC -fvisibility=default -ffreestanding -nostdlibinc \
-	-fno-stack-protector -fomit-frame-pointer -fasynchronous-unwind-tables -fno-builtin -mno-sse -I. \
+	-fno-stack-protector -fomit-frame-pointer -fasynchronous-unwind-tables -fno-builtin -mgeneral-regs-only -I. \
 	-Icore/arch/$(ARCH)/include -Wall -Wextra -Werror
 
 $(VDSO): $(VDSO_DIR)/vdso.c $(VDSO_DIR)/vdso.lds core/time.h abi/linux/time.h mk/vdso.mk

@@ -194,7 +194,8 @@ def check_format(paths: list[str], cache: Cache) -> None:
 def check_header(path: str, arch: str, flags: list[str], cache: Cache) -> None:
     """Compiles a header alone, twice included."""
     if HOSTED.search(path):
-        command = ["clang-19", "-std=gnu2x", "-I.", "-Iuser/include", f"-Iuser/arch/{arch}/include"]
+        command = ["clang-19", "-std=gnu2x", "-I.", "-Iuser/include", f"-Iuser/arch/{arch}/include",
+                   f"--target={arch}-linux-gnu"]
     else:
         command = ["clang-19", *flags, f"-Ibuild/{arch}/gen"]
     with tempfile.TemporaryDirectory() as folder:

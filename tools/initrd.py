@@ -9,10 +9,12 @@ The same packages and files always give the same bytes.
 """
 
 import argparse
+import fcntl
 import fnmatch
 import gzip
 import io
 import os
+import platform
 import re
 import stat
 import struct
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CACHE = os.path.join(ROOT, "build", "cache", "deb")
+APT = os.path.join(ROOT, "build", "cache", "apt")
 DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 # Debian merges /usr; sbin follows bin here so that one folder holds every applet.
 MERGED = {"bin": "usr/bin", "sbin": "usr/bin", "usr/sbin": "usr/bin", "lib": "usr/lib",
@@ -61,36 +64,66 @@ def merge_usr(path: str) -> str:
 
 # --- Debian packages ------------------------------------------------------------------------------
 
+def foreign_options(arch: str) -> list[str]:
+    """apt's options for the packages of another CPU than this machine's.
+
+    Its lists lie in a folder of ours: dpkg need not be told of the CPU, and nobody need be root.
+    """
+    folder = os.path.join(APT, arch)
+    for name in ("state/lists/partial", "cache/archives/partial"):
+        os.makedirs(os.path.join(folder, name), exist_ok=True)
+    status = os.path.join(folder, "status") # nothing is installed
+    with open(status, "a", encoding="utf-8"):
+        pass
+    settings = {"APT::Architecture": arch, "APT::Architectures": arch, "APT::Sandbox::User": "",
+                "Dir::State": os.path.join(folder, "state"), "Dir::State::status": status,
+                "Dir::Cache": os.path.join(folder, "cache")}
+    return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+
+
 class Packages:
     """Fetches packages by apt and reads them as trees."""
 
     def __init__(self, arch: str):
         self.suffix = f":{DEBIAN_ARCH[arch]}"
+        self.options = [] if arch == platform.machine() else foreign_options(DEBIAN_ARCH[arch])
         self.updated = False
+        os.makedirs(CACHE, exist_ok=True)
         self.trees: dict[str, Tree] = {}
 
     def apt(self, *command: str, folder: str = ROOT) -> str:
         """An apt command's output. One `apt-get update` is tried when apt knows too little."""
-        result = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False,
-                                env=dict(os.environ, LC_ALL="C"))
-        if result.returncode == 0:
-            return result.stdout
-        if self.updated:
-            raise Failure(f"`{' '.join(command)}` failed:\n{result.stderr.strip()}")
-        self.updated = True
-        sudo = [] if os.geteuid() == 0 else ["sudo"]
+        done = self.run(command, folder)
+        if done.returncode != 0 and not self.updated:
+            self.updated = True
+            with open(os.path.join(CACHE, "lock"), "w", encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX) # another of us may be updating just now
+                done = self.run(command, folder)
+                if done.returncode != 0:
+                    self.update()
+                    done = self.run(command, folder)
+        if done.returncode != 0:
+            raise Failure(f"`{' '.join(command)}` failed:\n{done.stderr.strip()}")
+        return done.stdout
+
+    def run(self, command: tuple[str, ...], folder: str) -> subprocess.CompletedProcess:
+        """An apt command, ended."""
+        return subprocess.run([command[0], *self.options, *command[1:]], capture_output=True, text=True,
+                              cwd=folder, check=False, env=dict(os.environ, LC_ALL="C"))
+
+    def update(self) -> None:
+        """Brings apt's lists up to date."""
+        sudo = [] if os.geteuid() == 0 or self.options else ["sudo"]
         print(f"initrd: apt's package lists are missing or old; running "
-              f"{' '.join(sudo + ['apt-get', 'update'])}", file=sys.stderr)
-        if subprocess.run(sudo + ["apt-get", "-qq", "update"], check=False).returncode != 0:
+              f"{' '.join(sudo + ['apt-get', 'update'])} for {self.suffix[1:]}", file=sys.stderr)
+        if subprocess.run(sudo + ["apt-get", *self.options, "-qq", "update"], check=False).returncode != 0:
             raise Failure("apt-get update failed; see above")
-        return self.apt(*command, folder=folder)
 
     def fetch(self, names: list[str]) -> None:
         """Brings packages into the cache and reads them."""
         names = [name for name in names if name not in self.trees]
         if not names:
             return
-        os.makedirs(CACHE, exist_ok=True)
         listing = self.apt("apt-get", "--print-uris", "download", *(n + self.suffix for n in names))
         files = {}
         for _, file, size in re.findall(r"^'([^']*)' (\S+) (\d+)", listing, re.M):

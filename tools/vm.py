@@ -51,15 +51,17 @@ class Machine:
     """What differs from one CPU architecture to the other."""
     qemu: str
     package: str
-    options: tuple[str, ...]
+    board: str
     console: str
     loader: str
+    direct: str # behind the kernel's name: what `-kernel` takes, where that is not the ELF file
 
 
 MACHINES = {
     "x86_64": Machine("qemu-system-x86_64", "qemu-system-x86",
-                      ("-M", "q35", "-cpu", "max"), "ttyS0",
-                      "BOOTX64.EFI"),
+                      "q35", "ttyS0", "BOOTX64.EFI", ""),
+    "aarch64": Machine("qemu-system-aarch64", "qemu-system-arm",
+                       "virt", "ttyAMA0", "BOOTAA64.EFI", ".Image"),
 }
 
 
@@ -110,7 +112,9 @@ class VmEnded(VmError):
 @dataclass
 class Options:
     """How to boot. Without `kernel` and `initrd`, what `make` builds."""
-    arch: str = "x86_64"
+    arch: str = os.environ.get("ARCH", "x86_64")
+    cpu: str = "max"
+    board: str = ""
     cpus: int = 1
     memory: str = "512M"
     kernel: str | None = None
@@ -128,6 +132,10 @@ class Options:
     def built(self, name: str) -> str:
         """The path of something that `make` builds."""
         return os.path.join(ROOT, "build", self.arch, name)
+
+    def built_kernel(self, name: str) -> str:
+        """The path of a kernel that `make` builds, as it is booted."""
+        return self.built(name) + ("" if self.uefi else MACHINES[self.arch].direct)
 
 
 @dataclass
@@ -305,7 +313,7 @@ class Guest:
     def __init__(self, options: Options, append: str, overlay: bytes = b""):
         machine = MACHINES[options.arch]
         qemu = check_qemu(machine)
-        kernel = options.kernel or need(options.arch, options.built("halyard"))
+        kernel = options.kernel or need(options.arch, options.built_kernel("halyard"))
         initrd = options.initrd or need(options.arch, options.built("initrd.cpio"))
         for path in (kernel, initrd):
             if not os.access(path, os.R_OK):
@@ -318,8 +326,9 @@ class Guest:
             # With -icount the guest's clock counts instructions: a figure repeats to the digit.
             speed = (["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"] if options.icount
                      else ["-accel", "tcg,thread=multi"])
-            command = [qemu, *machine.options, *speed, "-nodefaults", "-display", "none", "-no-reboot",
-                       "-m", options.memory, "-smp", str(options.cpus),
+            board = ",".join(filter(None, (machine.board, options.board)))
+            command = [qemu, "-M", board, "-cpu", options.cpu, *speed, "-nodefaults", "-display", "none",
+                       "-no-reboot", "-m", options.memory, "-smp", str(options.cpus),
                        "-chardev", "stdio,id=serial0,signal=off", "-serial", "chardev:serial0",
                        *boot_arguments(options, kernel, initrd, append, self.folder),
                        *disk_arguments(options), *device_arguments(options), *options.qemu_args]
@@ -600,7 +609,12 @@ def parse(arguments: list[str]) -> tuple[Options, list[str]]:
                "output and errors come on standard output. Exit status: the command's; 124 when the "
                "time was up; 125 when the kernel panicked or QEMU ended; 126 when it could not start.")
     default = Options()
-    parser.add_argument("--arch", default=default.arch, choices=MACHINES)
+    parser.add_argument("--arch", default=default.arch, choices=MACHINES,
+                        help="the CPU; default $ARCH, or else x86_64")
+    parser.add_argument("--cpu", default=default.cpu, metavar="NAME",
+                        help="the CPU to emulate, as QEMU's -cpu takes it; default max")
+    parser.add_argument("--board", default=default.board, metavar="PROPERTIES",
+                        help="properties of QEMU's machine (aarch64: gic-version=2, for instance)")
     parser.add_argument("--cpus", "-c", type=int, default=default.cpus, metavar="N", help="default 1")
     parser.add_argument("--memory", "-m", default=default.memory, metavar="M",
                         help="as QEMU takes it: megabytes, or with a suffix; default 512M")

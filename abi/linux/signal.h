@@ -2,6 +2,7 @@
 // Signals as programs see them: numbers, flags, siginfo.
 #pragma once
 #include "base/types.h"
+#include <linux_arch/abi_signal.h> // MINSIGSTKSZ
 
 enum {
 	SIGHUP = 1,
@@ -57,7 +58,6 @@ constexpr u32 SA_RESETHAND = 0x80000000;
 
 enum { SIG_BLOCK = 0, SIG_UNBLOCK = 1, SIG_SETMASK = 2 };
 
-constexpr u64 MINSIGSTKSZ = 2048;
 enum { SS_ONSTACK = 1, SS_DISABLE = 2 };
 constexpr u32 SS_AUTODISARM = 1u << 31;
 struct linux_stack {

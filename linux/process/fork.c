@@ -12,6 +12,7 @@
 #include "core/uaccess.h"
 #include "linux/file.h"
 #include "linux/syscalls.h"
+#include <linux_arch/clone.h>
 
 constexpr u64 CLONE_SUPPORTED = CSIGNAL | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
 				CLONE_PIDFD | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT |
@@ -332,7 +333,7 @@ SYSCALL(vfork, void)
 		&(struct clone_request){.flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD});
 }
 
-SYSCALL(clone, u64 flags, u64 stack, int __user *parent_tid, u64 child_tid, u64 tls)
+SYSCALL(clone, u64 flags, u64 stack, int __user *parent_tid, CLONE_LAST_PARAMETERS)
 {
 	struct clone_request r = {
 		.flags = flags & 0xffffffff & ~CSIGNAL,

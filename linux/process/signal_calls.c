@@ -463,37 +463,83 @@ SYSCALL(pidfd_send_signal, int fd, int sig, const void __user *uinfo, u32 flags)
 
 // ---- alternate stack ----
 
+bool altstack_holds(const struct task *t, u64 sp)
+{
+	return !(t->altstack_flags & SS_AUTODISARM) && t->altstack_size && sp > t->altstack_sp &&
+	       sp - t->altstack_sp <= t->altstack_size;
+}
+
+u64 altstack_choose(const struct task *t, const struct linux_sigaction *a, u64 sp, u64 *lowest)
+{
+	*lowest = 0;
+	if (altstack_holds(t, sp)) {
+		*lowest = t->altstack_sp;
+	} else if ((a->flags & SA_ONSTACK) && t->altstack_size) {
+		*lowest = t->altstack_sp;
+		sp = t->altstack_sp + t->altstack_size;
+	}
+	return sp;
+}
+
+struct linux_stack altstack_get(const struct task *t, u64 sp)
+{
+	u32 flags = SS_DISABLE;
+	if (t->altstack_size)
+		flags = (altstack_holds(t, sp) ? SS_ONSTACK : 0) |
+			(t->altstack_flags & SS_AUTODISARM);
+	return (struct linux_stack){
+		.ss_sp = t->altstack_sp, .ss_size = t->altstack_size, .ss_flags = (s32)flags};
+}
+
+void altstack_disarm(struct task *t)
+{
+	if (!(t->altstack_flags & SS_AUTODISARM))
+		return;
+	t->altstack_sp = t->altstack_size = 0;
+	t->altstack_flags = SS_DISABLE;
+}
+
+static bool altstack_mode_ok(const struct linux_stack *s)
+{
+	u32 mode = (u32)s->ss_flags & ~SS_AUTODISARM;
+	return mode == SS_DISABLE || mode == SS_ONSTACK || mode == 0;
+}
+
+static void altstack_set(struct task *t, const struct linux_stack *s)
+{
+	bool off = ((u32)s->ss_flags & ~SS_AUTODISARM) == SS_DISABLE;
+	t->altstack_sp = off ? 0 : s->ss_sp;
+	t->altstack_size = off ? 0 : s->ss_size;
+	t->altstack_flags = (u32)s->ss_flags;
+}
+
+void altstack_restore(struct task *t, u64 sp, const struct linux_stack *s)
+{
+	struct linux_stack set = *s;
+	if (altstack_holds(t, sp) || !altstack_mode_ok(s))
+		return;
+	if (set.ss_size < MINSIGSTKSZ)
+		set.ss_flags = SS_DISABLE;
+	altstack_set(t, &set);
+}
+
 SYSCALL(sigaltstack, const struct linux_stack __user *unew, struct linux_stack __user *uold)
 {
 	struct task *t = current_task();
 	u64 sp = frame_sp(thread_user_frame(current()));
-	bool on = t->altstack_size && !(t->altstack_flags & SS_AUTODISARM) && sp > t->altstack_sp &&
-		  sp - t->altstack_sp <= t->altstack_size;
-	struct linux_stack old = {
-		.ss_sp = t->altstack_sp,
-		.ss_size = t->altstack_size,
-		.ss_flags = (s32)(!t->altstack_size ? SS_DISABLE
-						    : (on ? SS_ONSTACK : 0) |
-							      (t->altstack_flags & SS_AUTODISARM)),
-	};
+	struct linux_stack old = altstack_get(t, sp);
 	if (unew) {
 		struct linux_stack new;
 		if (copy_from_user(&new, unew, sizeof(new)))
 			return -EFAULT;
-		if (on)
+		if (altstack_holds(t, sp))
 			return -EPERM;
-		u32 mode = (u32) new.ss_flags & ~SS_AUTODISARM;
-		if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0)
+		if (!altstack_mode_ok(&new))
 			return -EINVAL;
-		if (mode == SS_DISABLE) {
-			new.ss_size = 0;
-			new.ss_sp = 0;
-		} else if (new.ss_size < MINSIGSTKSZ) {
+		bool off = ((u32) new.ss_flags & ~SS_AUTODISARM) == SS_DISABLE;
+		if (!off && new.ss_size < MINSIGSTKSZ)
 			return -ENOMEM;
-		}
-		t->altstack_sp = new.ss_sp;
-		t->altstack_size = new.ss_size;
-		t->altstack_flags = (u32) new.ss_flags;
+		altstack_set(t, &new);
 	}
 	if (uold && copy_to_user(uold, &old, sizeof(old)))
 		return -EFAULT;

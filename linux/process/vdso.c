@@ -15,7 +15,7 @@ void vdso_init(void)
 {
 	u64 npages = (u64)(vdso_image_end - vdso_image) / PAGE_SIZE;
 	struct page *clock = clock_page_get();
-	((struct clock_page *)page_ptr(clock))->cpu_in_tsc_aux = vdso_cpu_in_tsc_aux();
+	((struct clock_page *)page_ptr(clock))->cpu_in_register = vdso_cpu_in_register();
 	vdso_object = vm_object_create((npages + 1) * PAGE_SIZE);
 	if (!vdso_object)
 		panic("No memory for the vDSO.");

@@ -2,6 +2,7 @@
 // Handlers, masks, queues, alternate stacks, restarted calls, faults.
 #define _GNU_SOURCE
 #include "tests/programs/check.h"
+#include <cpu_cases.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -151,7 +152,6 @@ static void test_altstack(void)
 static sigjmp_buf jump;
 static siginfo_t fault_info;
 static int *volatile nowhere = (int *)8;
-static int *volatile beyond = (int *)0xdead000000000000;
 static void fault_handler(int sig, siginfo_t *si, void *uc)
 {
 	(void)sig;
@@ -178,32 +178,18 @@ static void test_faults(void)
 	CHECK_EQ(fault_info.si_code, SEGV_ACCERR);
 	CHECK(fault_info.si_addr == ro + 5);
 	munmap(ro, 4096);
-	if (!sigsetjmp(jump, 1)) {
-		volatile int z = 0, hundred = 100;
-		volatile int r = hundred / z;
-		(void)r;
+	for (volatile size_t i = 0; i < sizeof(cpu_faults) / sizeof(cpu_faults[0]); i++) {
+		fault_info = (siginfo_t){};
+		if (!sigsetjmp(jump, 1))
+			cpu_faults[i].provoke();
+		CHECK_EQ(fault_info.si_signo, cpu_faults[i].signo);
+		CHECK_EQ(fault_info.si_code, cpu_faults[i].code);
 	}
-	CHECK_EQ(fault_info.si_signo, SIGFPE);
-	CHECK_EQ(fault_info.si_code, FPE_INTDIV);
-	if (!sigsetjmp(jump, 1))
-		__builtin_trap();
-	CHECK_EQ(fault_info.si_signo, SIGILL);
-#ifdef __x86_64__
-	if (!sigsetjmp(jump, 1))
-		__asm__ volatile("int3");
-	CHECK_EQ(fault_info.si_signo, SIGTRAP);
-	CHECK_EQ(fault_info.si_code, SI_KERNEL);
-	if (!sigsetjmp(jump, 1))
-		__asm__ volatile("hlt");
-	CHECK_EQ(fault_info.si_signo, SIGSEGV);
-	CHECK_EQ(fault_info.si_code, SI_KERNEL);
-	if (!sigsetjmp(jump, 1))
-		*beyond = 1;
-	CHECK_EQ(fault_info.si_signo, SIGSEGV);
-#endif
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGFPE, SIG_DFL);
 	signal(SIGILL, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
+	signal(SIGTRAP, SIG_DFL);
 }
 
 static void *wake_main(void *arg)
@@ -272,27 +258,15 @@ static void test_suspend(void)
 static void clobber(int sig)
 {
 	(void)sig;
-#ifdef __x86_64__
-	__asm__ volatile("pxor %%xmm5, %%xmm5; xorl %%r12d, %%r12d; std; cld" ::: "xmm5", "r12");
-#endif
+	cpu_clobber();
 	count++;
 }
 static void test_registers(void)
 {
-#ifdef __x86_64__
 	install(SIGUSR1, clobber, 0);
 	count = 0;
-	long pid = getpid(), tid = pid, r12 = 0, xmm = 0, ret;
-	__asm__ volatile(
-		"movq $0x1234567, %%r12\n movq %%r12, %%xmm5\n syscall\n movq %%r12, %1\n movq %%xmm5, %2"
-		: "=a"(ret), "=r"(r12), "=r"(xmm)
-		: "0"((long)SYS_tgkill), "D"(pid), "S"(tid), "d"((long)SIGUSR1)
-		: "r12", "xmm5", "rcx", "r11", "memory");
-	CHECK_EQ(ret, 0);
-	CHECK_EQ(r12, 0x1234567);
-	CHECK_EQ(xmm, 0x1234567);
+	CHECK(cpu_keeps_registers(SIGUSR1));
 	CHECK_EQ(count, 1);
-#endif
 }
 
 static void test_default_actions(void)

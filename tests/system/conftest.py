@@ -27,7 +27,11 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 
 import vm  # noqa: E402  pylint: disable=wrong-import-position
 
-ARCH = "x86_64"
+# `ARCH=aarch64 pytest ...` tests the kernel of another CPU.
+ARCH = os.environ.get("ARCH", "x86_64")
+# The door that `qemu -kernel` leads to.
+DIRECT = {"x86_64": "pvh", "aarch64": "image"}[ARCH]
+CONSOLE = vm.MACHINES[ARCH].console
 BOOT_TIMEOUT_S = 120.0
 IMAGES = {"busybox": "initrd.cpio", "debian-tools": "debian-tools.cpio",
           "programs": "programs.cpio", "disk-tools": "disk-tools.cpio"}
@@ -37,11 +41,11 @@ IMAGES = {"busybox": "initrd.cpio", "debian-tools": "debian-tools.cpio",
 class MachineConfig:
     """A machine to boot: so many CPUs, by this door, with this way to elevate."""
     cpus: int = 1
-    door: str = "pvh"
+    door: str = DIRECT
     elevate: str = "auto"
 
     def __str__(self) -> str:
-        parts = [f"{self.cpus}cpu"] + [self.door] * (self.door != "pvh")
+        parts = [f"{self.cpus}cpu"] + [self.door] * (self.door != DIRECT)
         return "-".join(parts + [self.elevate] * (self.elevate != "auto"))
 
     def options(self, **changes: object) -> vm.Options:
@@ -54,9 +58,14 @@ class MachineConfig:
 
 ONE = [MachineConfig(1)]
 CPUS = [MachineConfig(1), MachineConfig(2), MachineConfig(4)]
-DOORS = [MachineConfig(2, "pvh"), MachineConfig(2, "uefi")]
+DOORS = [MachineConfig(2, DIRECT), MachineConfig(2, "uefi")]
 BACKENDS = [MachineConfig(2, elevate="views"), MachineConfig(2, elevate="flat")]
 EVERY = CPUS + DOORS[1:] + BACKENDS
+
+
+def only_on(arch: str, reason: str) -> pytest.MarkDecorator:
+    """Skips a test, or by `pytestmark` a file of them, on other CPUs."""
+    return pytest.mark.skipif(ARCH != arch, reason=f"only on {arch}: {reason}")
 
 
 def initrd(name: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from conftest import ARCH, ROOT, MachineConfig, vm
+from conftest import ARCH, CONSOLE, ROOT, MachineConfig, only_on, vm
 
 import initrd as cpio
 
@@ -36,14 +36,22 @@ echo "MiB: $(( $(/bin/busybox sed -n 's/MemTotal: *\\([0-9]*\\).*/\\1/p' /proc/m
 """
 
 
+BOARD = vm.MACHINES[ARCH].board
+BOARDS = {"x86_64": ["pc", "microvm", "q35,hpet=off", "q35,acpi=off", "q35,pit=off"],
+          "aarch64": ["virt,gic-version=2", "virt,gic-version=3", "virt,gic-version=3,its=off", "virt,acpi=off", "virt,highmem=off",
+                      "virt,virtualization=on", "virt,virtualization=on,gic-version=3"]}[ARCH]
+CPUS = {"x86_64": ["Skylake-Client", "EPYC", "max,-x2apic", "max,-avx", "max,-umip,-pcid,-pge,-xsaveopt,-rdrand,-rdseed"],
+        "aarch64": ["cortex-a57", "cortex-a72", "neoverse-n1", "max,sve=off", "max,pauth=off"]}[ARCH]
+
+
 def boot(kernel: str | None, image: bytes | str | None, tmp_path, append: str = "", cpu: str = "max",
-         machine: str = "q35", memory: str = "256M", cpus: int = 1, serial: tuple[str, ...] = ("stdio",),
+         machine: str = BOARD, memory: str = "256M", cpus: int = 1, serial: tuple[str, ...] = ("stdio",),
          timeout: float = TIMEOUT_S) -> str:
     """All that the console shows until the machine is off."""
-    command = ["qemu-system-x86_64", "-M", machine, "-nodefaults", "-cpu", cpu, "-accel", "tcg,thread=multi",
+    command = [vm.MACHINES[ARCH].qemu, "-M", machine, "-nodefaults", "-cpu", cpu, "-accel", "tcg,thread=multi",
                "-m", memory, "-smp", str(cpus), "-display", "none", "-no-reboot",
-               "-kernel", kernel or vm.Options(arch=ARCH).built("halyard"),
-               "-append", f"console=ttyS0 panic=-1 {append}".strip()]
+               "-kernel", kernel or vm.Options(arch=ARCH).built_kernel("halyard"),
+               "-append", f"console={CONSOLE} panic=-1 {append}".strip()]
     for port in serial:
         command += ["-serial", port]
     if isinstance(image, bytes):
@@ -121,13 +129,13 @@ def test_memory(door, first, memory):
     assert memory * 0.9 - 12 < mib <= memory
 
 
-@pytest.mark.parametrize("machine", ["pc", "microvm", "q35,hpet=off", "q35,acpi=off", "q35,pit=off"])
+@pytest.mark.parametrize("machine", BOARDS)
 def test_machines(door, first, machine):
     text = door(first, machine=machine)
     assert "args: /init\n" in text, text
 
 
-@pytest.mark.parametrize("cpu", ["Skylake-Client", "EPYC", "max,-x2apic", "max,-avx", "max,-umip,-pcid,-pge,-xsaveopt,-rdrand,-rdseed"])
+@pytest.mark.parametrize("cpu", CPUS)
 def test_cpu_models(door, first, cpu):
     assert "args: /init\n" in door(first, cpu=cpu)
 
@@ -143,9 +151,9 @@ def test_rdinit_and_loglevel(door, first):
     assert "args: /other\n" in door(first + cpio.overlay({"other": (0o755, SAYS_IT_ALL.encode())}), "rdinit=/none init=/other")
 
 
-@pytest.mark.parametrize("append", ["console=ttyS0,115200n8", "console=tty0 console=ttyS0", "console=nonsense console=ttyS0"])
+@pytest.mark.parametrize("append", ["console={},115200n8", "console=tty0 console={}", "console=nonsense console={}"])
 def test_consoles(door, first, append):
-    assert "args: /init\n" in door(first, append)
+    assert "args: /init\n" in door(first, append.format(CONSOLE))
 
 
 def test_two_serial_ports_and_none(door, first):
@@ -199,6 +207,7 @@ def test_initramfs_too_big_for_memory(door, first):
     assert "the root file system is full" in text or "out of memory" in text or "big: " in text, text
 
 
+@only_on("x86_64", "every AArch64 CPU has what is needed")
 @pytest.mark.parametrize("cpu,lacks", [
     ("max,-smap", "SMAP"), ("max,-smep", "SMEP"), ("max,-fsgsbase", "FSGSBASE"), ("qemu64", "XSAVE"), ("max,-syscall", "SYSCALL"),
     ("max,-apic", "a local APIC"), ("max,-tsc", "a TSC"), ("max,-fxsr", "FXSR"),
@@ -207,6 +216,7 @@ def test_missing_cpu_feature(door, cpu, lacks):
     assert complaint(door(cpu=cpu)).startswith(f"this CPU lacks {lacks}")
 
 
+@only_on("x86_64", "QEMU hands no 64-bit image to a 32-bit CPU")
 @pytest.mark.parametrize("cpu,said", [("qemu32", "no 64-bit mode"), ("max,-nx", "NX")])
 def test_cpu_too_old_for_long_mode(kernel, tmp_path, cpu, said):
     with pytest.raises(subprocess.TimeoutExpired) as expired: # no way to power off, and nothing to do

@@ -12,7 +12,7 @@ import re
 import pytest
 
 import vm
-from conftest import CPUS, ROOT, MachineConfig, initrd
+from conftest import ARCH, CPUS, ROOT, MachineConfig, initrd
 
 TIMEOUT_S = 180
 HOSTED_ONLY = re.compile(r"^#if __STDC_HOSTED__$.*?^#endif", re.M | re.S)
@@ -25,7 +25,7 @@ def names() -> list[str]:
     found = []
     for folder in ("base", "core", "linux"):
         for path in glob.glob(os.path.join(ROOT, folder, "**", "*_test.c"), recursive=True):
-            other_cpu = re.search(r"/arch/(?!x86_64/)", path)
+            other_cpu = re.search(rf"/arch/(?!{ARCH}/)", path)
             inside = folder != "base" or os.path.dirname(path).endswith("/base")
             if inside and not other_cpu:
                 with open(path, encoding="utf-8") as file:

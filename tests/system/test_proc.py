@@ -3,7 +3,7 @@
 
 import re
 
-from conftest import Batch, MachineConfig
+from conftest import CONSOLE, Batch, MachineConfig
 
 MACHINES = [MachineConfig(1), MachineConfig(4)]
 MEMORY_KIB = 512 * 1024
@@ -105,14 +105,14 @@ def test_procps_ps(result):
     assert result.status == 0
     init, own = lines[1], lines[-1]
     assert init[:2] == ["1", "0"] and own[-1] == "ps"
-    assert own[4] == "ttyS0" and own[5].startswith("R") and own[6:9] == ["1", "0", "19"]
+    assert own[4] == CONSOLE and own[5].startswith("R") and own[6:9] == ["1", "0", "19"]
     assert 1000 < int(own[9]) < int(own[10])
 
 
 @procps.command("ps aux")
 def test_procps_ps_aux(result):
     assert re.search(r"^root +1 +\d+\.\d +\d\.\d +\d+ +\d+ \? +S[s ]", result.text, re.M)
-    assert re.search(r"^root +\d+ .* ttyS0 +R\+? .* ps aux$", result.text, re.M)
+    assert re.search(rf"^root +\d+ .* {CONSOLE} +R\+? .* ps aux$", result.text, re.M)
 
 
 @procps.command("top -b -n 1 -w 120")

@@ -2,12 +2,11 @@
 """The lives of services: the command line, the commands of an administrator, restarts and giving up, threads that are killed
 inside, and what gates cost."""
 
-import os
 import re
 
 import pytest
 
-from conftest import ARCH, ROOT, Batch, MachineConfig
+from conftest import ARCH, Batch, MachineConfig, vm
 
 FILE = "/proc/halyard/services"
 CLASSES = ["privileged", "lowered", "isolated"]
@@ -136,7 +135,7 @@ def test_off(boot, tmp_path):
 @pytest.mark.parametrize("elevate", ["flat", "views"])
 def test_cost_of_a_gate(boot, kernel, isolation, elevate):
     """A null call into a service and back: at most 5 instructions more than a direct call when privileged, 120 lowered."""
-    release = kernel or os.path.join(ROOT, "build", ARCH, "halyard-release")
+    release = kernel or vm.Options(arch=ARCH).built_kernel("halyard-release")
     text = boot(["/programs/gate_cost"], machine=MachineConfig(1, elevate=elevate), image="programs", kernel=release, icount=True,
                 append=f"service.null={isolation}")[0].text
     cost = {name: float(value) for name, value in re.findall(r"^(.*) ([\d.]+)$", text, re.M)}

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import ROOT, Batch, CPUS, EVERY, initrd
+from conftest import ARCH, ROOT, Batch, CPUS, EVERY, initrd, vm
 
 VM = os.path.join(ROOT, "vm")
 TIMEOUT_S = 60
@@ -81,7 +81,7 @@ def test_large_file_read_twice(result):
 
 @batch.command("cat /bin/busybox")
 def test_large_output_is_exact(result):
-    with open(os.path.join(ROOT, "build", "x86_64", "busybox"), "rb") as file:
+    with open(os.path.join(ROOT, "build", ARCH, "busybox"), "rb") as file:
         assert result.output == file.read()
 
 
@@ -124,7 +124,7 @@ def test_panic_by_exit_of_init(run_vm, tmp_path):
     image = tmp_path / "image.cpio"
     init = tmp_path / "init"
     init.write_text("#!/bin/busybox sh\nexit 3\n")
-    subprocess.run(["python3", os.path.join(ROOT, "tools", "initrd.py"), "--package", "busybox-static",
+    subprocess.run(["python3", os.path.join(ROOT, "tools", "initrd.py"), "--arch", ARCH, "--package", "busybox-static",
                     "--init", str(init), "-o", str(image)], check=True)
     done = run_vm("--initrd", str(image), "--timeout", "30")
     assert done.returncode == 125, done.stdout
@@ -172,9 +172,9 @@ def test_console_and_random_numbers(kernel, tmp_path):
 def test_missing_qemu_says_what_to_install(run_vm, tmp_path):
     os.symlink("/usr/bin/python3", tmp_path / "python3")
     os.symlink("/usr/bin/env", tmp_path / "env")
-    done = run_vm("--", "true", env={"PATH": str(tmp_path)})
+    done = run_vm("--", "true", env={"PATH": str(tmp_path), "ARCH": ARCH})
     assert done.returncode == 126
-    assert b"qemu-system-x86" in done.stderr and b"apt-get install" in done.stderr
+    assert vm.MACHINES[ARCH].package.encode() in done.stderr and b"apt-get install" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -37,23 +37,13 @@ u32 signal_frame_size(void)
 			     16);
 }
 
-static bool on_altstack(const struct task *t, u64 sp)
-{
-	return !(t->altstack_flags & SS_AUTODISARM) && t->altstack_size && sp > t->altstack_sp &&
-	       sp - t->altstack_sp <= t->altstack_size;
-}
-
 // Where the handler's frame goes: 0 when the stack has no room.
 static u64 frame_place(const struct trap_frame *f, const struct task *t,
 		       const struct linux_sigaction *a, u64 *fpu)
 {
-	u64 sp = f->rsp - RED_ZONE, lowest = 0;
-	if (on_altstack(t, f->rsp)) {
-		lowest = t->altstack_sp;
-	} else if ((a->flags & SA_ONSTACK) && t->altstack_size) {
-		sp = t->altstack_sp + t->altstack_size;
-		lowest = t->altstack_sp;
-	}
+	u64 lowest, sp = altstack_choose(t, a, f->rsp, &lowest);
+	if (sp == f->rsp)
+		sp -= RED_ZONE;
 	*fpu = (sp - fpu_frame_size()) & ~(FPU_ALIGN - 1);
 	// At the handler's first instruction the stack is as after a call: a multiple of 16,
 	// plus 8.
@@ -131,12 +121,7 @@ static void context_fill(struct linux_ucontext *uc, const struct trap_frame *f,
 {
 	*uc = (struct linux_ucontext){
 		.flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
-		.stack = {.ss_sp = t->altstack_sp,
-			  .ss_size = t->altstack_size,
-			  .ss_flags = (s32)(!t->altstack_size
-						    ? SS_DISABLE
-						    : (on_altstack(t, f->rsp) ? SS_ONSTACK : 0) |
-							      (t->altstack_flags & SS_AUTODISARM))},
+		.stack = altstack_get(t, f->rsp),
 		.mcontext =
 			{
 				.r8 = f->r8,
@@ -182,10 +167,7 @@ int signal_frame_push(struct trap_frame *f, struct task *t, const struct linux_s
 	memset(frame.info_rest, 0, sizeof(frame.info_rest));
 	if (fpu_push(&t->thread, fpu) || copy_to_user(user_ptr(void, at), &frame, sizeof(frame)))
 		return -EFAULT;
-	if (t->altstack_flags & SS_AUTODISARM) {
-		t->altstack_sp = t->altstack_size = 0;
-		t->altstack_flags = SS_DISABLE;
-	}
+	altstack_disarm(t);
 	f->rdi = (u64)info->signo;
 	f->rsi = at + offsetof(struct linux_rt_sigframe, info);
 	f->rdx = at + offsetof(struct linux_rt_sigframe, uc);
@@ -253,13 +235,7 @@ SYSCALL(rt_sigreturn, void)
 	atomic_or(&t->thread.work, WORK_FULL_FRAME);
 	if (fpu_pop(uc.mcontext.fpstate))
 		goto bad;
-	u32 mode = (u32)uc.stack.ss_flags & ~SS_AUTODISARM;
-	if (!on_altstack(t, f->rsp) && (mode == SS_DISABLE || mode == 0 || mode == SS_ONSTACK)) {
-		bool off = mode == SS_DISABLE || uc.stack.ss_size < MINSIGSTKSZ;
-		t->altstack_sp = off ? 0 : uc.stack.ss_sp;
-		t->altstack_size = off ? 0 : uc.stack.ss_size;
-		t->altstack_flags = off ? SS_DISABLE : (u32)uc.stack.ss_flags;
-	}
+	altstack_restore(t, f->rsp, &uc.stack);
 	return (long)f->rax;
 bad:
 	signal_force(&(struct siginfo){.signo = SIGSEGV, .code = SI_KERNEL});

@@ -106,13 +106,13 @@ int __vdso_clock_getres(int clock, struct linux_timespec *ts)
 	return (int)syscall2(NR_clock_getres, clock, (long)ts);
 }
 
-// What the kernel put into each CPU's TSC_AUX is its number; 0 in clock_page.cpu_in_tsc_aux: it
+// What the kernel put into each CPU's TSC_AUX is its number; 0 in clock_page.cpu_in_register: it
 // could not.
 long __vdso_getcpu(u32 *cpu, u32 *node, void *unused);
 long __vdso_getcpu(u32 *cpu, u32 *node, void *unused)
 {
 	(void)unused;
-	if (!clock_page.cpu_in_tsc_aux)
+	if (!clock_page.cpu_in_register)
 		return syscall2(NR_getcpu, (long)cpu, (long)node);
 	u32 aux;
 	__asm__ volatile("rdtscp" : "=c"(aux)::"rax", "rdx");

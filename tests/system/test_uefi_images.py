@@ -175,7 +175,7 @@ def test_large_module(tmp_path):
     path = tmp_path / "large"
     with open(path, "wb") as out:
         out.truncate(70 << 20)
-    report = boot(build_image(tmp_path, "--initrd", str(path), iso=True))
+    report = boot(build_image(tmp_path, "--initrd", str(path), iso=True), "-m", "512")
     judge(report)
     assert f"module size={70 << 20:#018x}" in report
 

@@ -11,11 +11,17 @@ typedef void (*irq_handler_t)(void *arg); // interrupts off; must not sleep
 // or edge as firmware says. Several handlers may share a line. 0 or -EINVAL, -ENOMEM.
 int irq_line_add(u32 line, bool isa, irq_handler_t fn, void *arg, const char *name);
 void irq_line_remove(u32 line, bool isa, irq_handler_t fn, void *arg);
+// For handlers that leave quieting the device to a thread: a level-triggered line does not
+// interrupt until as many releases as there were holds. Of edge-triggered ones nothing is held, so
+// that no edge is missed. The handler has been added, and lasts until its release. Any context.
+void irq_line_hold(u32 line, bool isa);
+void irq_line_release(u32 line, bool isa);
 
 // A message-signalled interrupt: *address and *data go into the device's MSI capability or MSI-X
-// entry. cpu: where it is served.
-int irq_msi_alloc(u32 cpu, irq_handler_t fn, void *arg, const char *name, u64 *address, u32 *data,
-		  u32 *handle);
+// entry. source: who sends it, as the interrupt controller may want to know: of a PCI function its
+// segment << 16 | bus << 8 | slot << 3 | function. cpu: where it is served. May sleep.
+int irq_msi_alloc(u32 source, u32 cpu, irq_handler_t fn, void *arg, const char *name, u64 *address,
+		  u32 *data, u32 *handle);
 void irq_msi_free(u32 handle); // waits until no handler runs
 struct irq_info {
 	const char *name;

@@ -111,8 +111,9 @@ struct device_info {
 	u8 segment, pci_bus, slot, function;
 	u16 vendor, device, subsystem_vendor, subsystem;
 	u8 class_code, subclass, prog_if, revision;
-	u32 irqs; // how many interrupts it can have
-	u32 unit; // platform: which one of its name
+	u32 irqs;     // how many interrupts it can have
+	u32 unit;     // platform: which one of its name
+	u32 clock_hz; // UARTs: what their speed is made of; 0: not known
 	char name[16];
 	struct device_resource resource[DEVICE_RESOURCES];
 };

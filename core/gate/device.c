@@ -233,6 +233,7 @@ static void platform_info(const struct platform_device *p, struct device_info *i
 {
 	info->bus = DEVICE_PLATFORM;
 	info->unit = p->unit;
+	info->clock_hz = p->clock_hz;
 	info->irqs = 1;
 	strscpy(info->name, p->name, sizeof(info->name));
 	info->resource[0].kind = p->nports ? RESOURCE_PORTS : RESOURCE_MEMORY;
@@ -389,7 +390,7 @@ s64 gate_device_port_read(u64 device, u32 resource, u32 offset, u32 size)
 	s64 port = port_of(d, resource, offset, size);
 
 	gate_object_put(o);
-	return port < 0 ? port : (s64)arch_port_read((u16)port, size);
+	return port < 0 ? port : arch_port_read((u16)port, size);
 }
 
 int gate_device_port_write(u64 device, u32 resource, u32 offset, u32 size, u32 value)
@@ -404,8 +405,7 @@ int gate_device_port_write(u64 device, u32 resource, u32 offset, u32 size, u32 v
 	gate_object_put(o);
 	if (port < 0)
 		return (int)port;
-	arch_port_write((u16)port, size, value);
-	return 0;
+	return arch_port_write((u16)port, size, value);
 }
 
 s64 gate_uart_transmit(u64 device, const void *bytes, u64 len)
@@ -448,6 +448,7 @@ struct irq {
 	u32 message; // handle of the message
 	char name[24];
 	atomic_u32 pending; // interrupts since the thread looked
+	atomic_bool held;   // the line is silent until the thread has looked
 	bool closed;	    // atomic
 	struct thread *thread;
 	struct wait_queue wait;
@@ -466,10 +467,18 @@ static void irq_fired(void *arg)
 	if (irq->target) {
 		irq->target->ops->interrupt(irq->target, irq->cookie);
 	} else {
+		if (irq->device->platform && !atomic_xchg(&irq->held, true))
+			irq_line_hold(irq->device->platform->irq, irq->device->platform->irq_isa);
 		(void)atomic_inc_return(&irq->pending);
 		// on this CPU if it has little else to do: to wake another one costs more
 		wait_queue_wake_sync(&irq->wait, ~0u, 0);
 	}
+}
+
+static void line_release(struct irq *irq)
+{
+	if (atomic_xchg(&irq->held, false))
+		irq_line_release(irq->device->platform->irq, irq->device->platform->irq_isa);
 }
 
 static void irq_thread(void *arg)
@@ -487,6 +496,7 @@ static void irq_thread(void *arg)
 
 		if (gate_failed(r))
 			break;
+		line_release(irq);
 		idle = r > 0 ? 0 : idle + 1;
 		if (idle < IDLE_INTERRUPTS_MAX)
 			continue;
@@ -504,11 +514,13 @@ static void irq_free(struct work *w)
 {
 	struct irq *irq = container_of(w, struct irq, free_work);
 
-	if (irq->device->pci)
-		irq_msi_free(irq->message); // waits until no handler runs
+	const struct platform_device *p = irq->device->platform;
+
+	if (p)
+		irq_line_remove(p->irq, p->irq_isa, irq_fired, irq);
 	else
-		irq_line_remove(irq->device->platform->irq, irq->device->platform->irq_isa,
-				irq_fired, irq);
+		irq_msi_free(irq->message); // like the other, waits until no handler runs
+	line_release(irq);		    // who shares the line wants it
 	gate_object_put(&irq->object);
 }
 

@@ -85,12 +85,14 @@ static bool table_make(struct mmu_space *s, pte_t *e, u32 level)
 		return false;
 	pt_lock(above);
 	if (!*e) {
-		pte_store(e, pte_table(page_phys(p)));
-		if (level == PT_ROOT_LEVEL) { // in the other view it is supervisor memory
+		if (level == PT_ROOT_LEVEL) {
 			size_t index = (size_t)(e - (pte_t *)page_ptr(above));
 
+			pte_store(e, pte_root_program(page_phys(p)));
 			pte_store((pte_t *)phys_ptr(s->root[VIEW_ELEVATED]) + index,
-				  pte_table_supervisor(page_phys(p)));
+				  pte_root_elevated(page_phys(p)));
+		} else {
+			pte_store(e, pte_table(page_phys(p)));
 		}
 		p = nullptr;
 	}
@@ -153,7 +155,7 @@ bool pt_split_large(struct mmu_space *s, pte_t *pmd, u64 addr)
 		part = PTE_PART;
 	}
 	for (u32 i = 0; i < PT_ENTRIES; i++)
-		entries[i] = ((e & ~PTE_LARGE) | part) + i * PAGE_SIZE;
+		entries[i] = (pte_make_small(e) | part) + i * PAGE_SIZE;
 	pte_store(pmd, pte_table(page_phys(table)));
 	pt_unlock(above);
 	return true;

@@ -22,6 +22,12 @@ constexpr u32 MSIX_ENABLE = 1 << 15, MSIX_MASK_ALL = 1 << 14;
 // An entry of the table is four words: address, its upper half, data, control.
 constexpr u32 ENTRY_WORDS = 4, ENTRY_CONTROL = 3, ENTRY_MASKED = 1;
 
+// As core/irq.h wants it.
+static u32 source_of(const struct pci_device *d)
+{
+	return (u32)d->segment << 16 | (u32)d->bus << 8 | (u32)d->slot << 3 | d->function;
+}
+
 static void intx_off(struct pci_device *d)
 {
 	pci_config_write(d, PCI_COMMAND, 2,
@@ -36,7 +42,7 @@ int pci_msi_set(struct pci_device *d, u32 cpu, irq_handler_t fn, void *arg, cons
 
 	if (!d->cap_msi)
 		return -ENODEV;
-	int err = irq_msi_alloc(cpu, fn, arg, name, &address, &data, handle);
+	int err = irq_msi_alloc(source_of(d), cpu, fn, arg, name, &address, &data, handle);
 
 	if (err)
 		return err;
@@ -114,7 +120,7 @@ int pci_msix_set(struct pci_device *d, u32 entry, u32 cpu, irq_handler_t fn, voi
 
 	if (!f->msix_table || entry >= d->msix_count)
 		return -EINVAL;
-	int err = irq_msi_alloc(cpu, fn, arg, name, &address, &data, handle);
+	int err = irq_msi_alloc(source_of(d), cpu, fn, arg, name, &address, &data, handle);
 
 	if (err)
 		return err;

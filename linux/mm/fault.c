@@ -266,7 +266,7 @@ static bool fault_anon_large(struct vm_area *a, pte_t *pmd)
 	pt_lock(above);
 	done = !*pmd;
 	if (done)
-		pte_store(pmd, private_entry(a, p) | PTE_LARGE);
+		pte_store(pmd, pte_make_large(private_entry(a, p)));
 	pt_unlock(above);
 	if (done)
 		atomic_add(&a->space->mmu.rss_anon, HUGE_PAGES);

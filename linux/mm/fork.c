@@ -13,9 +13,15 @@ struct fork {
 	bool protected; // the parent lost write access somewhere
 };
 
-// Entries [first, last) of a level 0 table into the child's, less the rights in `taken`, which the
-// parent loses as well. The child's lock is for walkers from its objects.
-static void copy_leaf(struct fork *f, pte_t from, pte_t to, u32 first, u32 last, pte_t taken)
+// What both sides have of an entry from now on.
+static __always_inline pte_t shared_entry(pte_t e, bool private)
+{
+	return private ? pte_make_read_only(e) : e;
+}
+
+// Entries [first, last) of a level 0 table into the child's; of private memory without write
+// access, which the parent loses as well. The child's lock is for walkers from its objects.
+static void copy_leaf(struct fork *f, pte_t from, pte_t to, u32 first, u32 last, bool private)
 {
 	struct page *from_table = pte_table_page(from), *to_table = pte_table_page(to);
 	pte_t *src = pte_table_entries(from), *dst = pte_table_entries(to);
@@ -26,7 +32,7 @@ static void copy_leaf(struct fork *f, pte_t from, pte_t to, u32 first, u32 last,
 	pt_lock(from_table);
 	pt_lock_nested(to_table);
 	for (u32 i = first; i < last; i++) {
-		pte_t e = src[i];
+		pte_t e = src[i], shared = shared_entry(e, private);
 
 		if (!e)
 			continue;
@@ -37,10 +43,9 @@ static void copy_leaf(struct fork *f, pte_t from, pte_t to, u32 first, u32 last,
 			else
 				file++;
 		}
-		lost |= e & taken;
-		e &= ~taken;
-		pte_store(&src[i], e);
-		pte_store(&dst[i], e);
+		lost |= e ^ shared;
+		pte_store(&src[i], shared);
+		pte_store(&dst[i], shared);
 	}
 	pt_unlock(to_table);
 	pt_unlock(from_table);
@@ -52,7 +57,7 @@ static void copy_leaf(struct fork *f, pte_t from, pte_t to, u32 first, u32 last,
 static int copy_entry(struct fork *f, struct vm_area *a, pte_t *pmd, u64 at, u64 next)
 {
 	pte_t *to = pt_make(&f->child->mmu, at), e = pte_load(pmd);
-	pte_t taken = a->flags & VM_SHARED ? 0 : PTE_WRITE;
+	bool private = !(a->flags & VM_SHARED);
 
 	if (!to)
 		return -ENOMEM;
@@ -67,9 +72,11 @@ static int copy_entry(struct fork *f, struct vm_area *a, pte_t *pmd, u64 at, u64
 		pt_lock(above);
 		e = *pmd;
 		page_get(phys_page(pte_phys(e)));
-		f->protected |= (bool)(e & taken);
-		pte_store(pmd, e & ~taken);
-		pte_store(to, e & ~taken);
+		pte_t shared = shared_entry(e, private);
+
+		f->protected |= shared != e;
+		pte_store(pmd, shared);
+		pte_store(to, shared);
 		pt_unlock(above);
 		f->anon += HUGE_PAGES;
 		return 0;
@@ -78,7 +85,7 @@ static int copy_entry(struct fork *f, struct vm_area *a, pte_t *pmd, u64 at, u64
 		return -ENOMEM;
 	u32 first = pt_index(at, 0);
 
-	copy_leaf(f, e, pte_load(to), first, first + (u32)((next - at) >> PAGE_SHIFT), taken);
+	copy_leaf(f, e, pte_load(to), first, first + (u32)((next - at) >> PAGE_SHIFT), private);
 	return 0;
 }
 

@@ -254,7 +254,7 @@ static pte_t entry_with_rights(const struct vm_area *a, pte_t e)
 
 	if (!write && (e & PTE_ANON) && (a->prot & PROT_WRITE))
 		write = __atomic_load_n(&pte_counted(e)->refs, __ATOMIC_ACQUIRE) == 1;
-	return (e & ~PTE_RIGHTS_MASK) | area_rights(a, write);
+	return (e & ~PTE_RIGHTS_MASK) | (area_rights(a, write) & PTE_RIGHTS_MASK);
 }
 
 static void rights_leaf(struct vm_area *a, pte_t leaf, u32 first, u32 last)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What programs that test elevation share: whatever does not depend on the CPU. The file that
 // includes it says before how to tell (elevated_now), what only privilege may do
-// (privileged_instruction), and which signal a lowered thread gets for that (PRIVILEGED_SIGNAL).
+// (privileged_instruction), and which signal a lowered thread gets for that, if not SIGSEGV.
 // Prints "ok NAME" a test; exit status 1 at the first failure.
 #pragma once
 #include <halyard.h>
@@ -20,6 +20,10 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifndef PRIVILEGED_SIGNAL
+#define PRIVILEGED_SIGNAL SIGSEGV
+#endif
 
 #define CHECK(x)                                                                                \
 	do {                                                                                    \

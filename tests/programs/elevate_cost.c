@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What elevate()+lower() and a null system call cost. Under QEMU's -icount shift=0 the clock counts
-// instructions, so the figures repeat to the digit; they include those that load the number and make
-// the call. Needs the grant of tests/system/test_elevate.py.
+// instructions, so the figures repeat to the digit; they include those that load the number and
+// make the call. Needs the grant of tests/system/test_elevate.py.
 #include <halyard.h>
 #include <stdio.h>
 #include <sys/syscall.h>

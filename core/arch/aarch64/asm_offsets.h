@@ -2,29 +2,31 @@
 /* Numbers that assembly shares with C; cpu.c asserts that they are right (AArch64). Privileged. */
 #pragma once
 
-#define FRAME_X0      0
-#define FRAME_X2      16
-#define FRAME_X4      32
-#define FRAME_X6      48
-#define FRAME_X8      64
-#define FRAME_X10     80
-#define FRAME_X12     96
-#define FRAME_X14     112
-#define FRAME_X16     128
-#define FRAME_X18     144
-#define FRAME_X20     160
-#define FRAME_X22     176
-#define FRAME_X24     192
-#define FRAME_X26     208
-#define FRAME_X28     224
-#define FRAME_X29     232
-#define FRAME_X30     240
-#define FRAME_SP      248
-#define FRAME_PC      256
-#define FRAME_PSTATE  264
-#define FRAME_ORIG_X0 272
-#define FRAME_NUMBER  280
-#define FRAME_SIZE    288
+#define FRAME_X0	 0
+#define FRAME_X2	 16
+#define FRAME_X4	 32
+#define FRAME_X6	 48
+#define FRAME_X8	 64
+#define FRAME_X10	 80
+#define FRAME_X12	 96
+#define FRAME_X14	 112
+#define FRAME_X16	 128
+#define FRAME_X18	 144
+#define FRAME_X20	 160
+#define FRAME_X22	 176
+#define FRAME_X24	 192
+#define FRAME_X26	 208
+#define FRAME_X28	 224
+#define FRAME_X29	 232
+#define FRAME_X30	 240
+#define FRAME_SP	 248
+#define FRAME_PC	 256
+#define FRAME_PSTATE	 264
+#define FRAME_ORIG_X0	 272
+#define FRAME_NUMBER	 280
+#define FRAME_NATIVE	 288
+#define FRAME_ELEVATIONS 296
+#define FRAME_SIZE	 304
 
 #define THREAD_WORK	   0
 #define THREAD_SPACE	   16
@@ -61,6 +63,7 @@
 /* In the views of services only: the page of gate stubs. */
 #define GATE_STUBS	0xfffff00000000000
 #define GATE_CALLS_MAX_ 128
+#define ROOT_UPPER	0x800 /* TTBR1 lies so far above the root */
 
 #define PSTATE_EL1T_ 0x4
 #define PSTATE_EL1H_ 0x5
@@ -71,6 +74,7 @@
 
 #define WORK_RESCHED_BIT     0x1
 #define WORK_ROOT_BIT	     0x10
+#define WORK_ROOT_SHIFT	     4
 #define WORK_TRACE_ENTRY_BIT 0x100
 /* Native calls lie above Linux's numbers (abi/native.h). */
 #define NR_HALYARD_BIT	     16 /* set in all of them */
@@ -78,6 +82,7 @@
 #define NR_HALYARD_LOWER     0x10001
 #define NR_GATE_RETURN	     0x10002
 #define NR_GATE_CALL	     0x10100
+#define NR_GATE_CALL_BIT     8 /* set in those of calls, in no other */
 
 /* What entry.S tells trap_dispatch. */
 #define TRAP_SYNC	    0

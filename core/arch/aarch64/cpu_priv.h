@@ -10,12 +10,17 @@
 
 DECLARE_PERCPU(uintptr_t,
 	       cpu_kstack_limit); // a kernel stack pointer below it is an overflow. 0: no check
+// Where the frame of such an overflow is built: the top of a stack of EMERGENCY_STACK_SIZE.
+DECLARE_PERCPU(uintptr_t, cpu_emergency_top);
+constexpr u32 EMERGENCY_STACK_SIZE = 8192;
 DECLARE_PERCPU(u64, cpu_elevations);
 DECLARE_PERCPU(u64, cpu_elevations_refused);
 
 // ---- this CPU (cpu.c) ----
-void cpu_vectors_load(u32 cpu); // this CPU's vectors and per-CPU offset
-void cpu_controls_init(void);	// SCTLR_EL1, CPACR_EL1, timers' rights
+void cpu_vectors_load(u32 cpu);	       // this CPU's vectors and per-CPU offset
+void cpu_controls_init(void);	       // SCTLR_EL1, CPACR_EL1, timers' rights
+bool cpu_features_present(void);       // has this CPU all that the boot CPU has?
+void *cpu_emergency_stack_alloc(void); // nullptr: no memory
 void fpu_init_cpu(void);
 void fpu_switch(struct thread *prev, struct thread *next); // interrupts off
 struct fpu_state *fpu_area_alloc(void);			   // nullptr: no memory
@@ -26,6 +31,8 @@ struct fpu_state *fpu_area_exchange(struct fpu_state *area, bool fresh);
 
 // ---- entered from entry.S ----
 void trap_dispatch(struct trap_frame *f, u64 kind, u64 esr, u64 far);
+// The virtual timer's interrupt came, while f ran. Called by irq_handle().
+void trap_timer_interrupt(struct trap_frame *f);
 void syscall_slow_path(struct trap_frame *f);
 void syscall_exit_slow(struct trap_frame *f);
 void thread_first_return(struct trap_frame *f);
@@ -51,10 +58,11 @@ void irq_send_ipi(u32 cpu, enum ipi ipi); // any context
 // lines and messages; ends each at the controller before a handler that may switch (there is none:
 // switching happens after it returns). Interrupts off.
 void irq_handle(struct trap_frame *f);
+void delay_ns(u64 ns); // clock.c: busy-waits at least ns; from the first instruction on
 void irq_timer_enable(
 	void); // this CPU's virtual timer interrupt; called by time_init, time_init_cpu
 
-// ---- what firmware says (B: firmware.c) ----
+// ---- what firmware says (machine.c) ----
 // MPIDR affinities (Aff3..Aff0 as in MPIDR_EL1) of all usable CPUs, the boot CPU's first. Returns
 // how many were stored, at least 1.
 u32 firmware_cpu_list(u64 *mpidrs, u32 max);

@@ -35,6 +35,7 @@ struct irq_desc {
 	u32 number;		    // GSI, or the MSI handle; immutable
 	u32 cpu, vector;	    // immutable
 	bool line;		    // immutable
+	u32 holds;		    // of a level-triggered line; irq_lock
 	u64 counts[CPU_MAX];	    // each by its CPU only; read racily
 };
 
@@ -212,15 +213,46 @@ void irq_line_remove(u32 line, bool isa, irq_handler_t fn, void *arg)
 		kfree(d);
 }
 
+void irq_line_hold(u32 line, bool isa)
+{
+	bool level, active_low;
+	int gsi = line_gsi(line, isa, &level, &active_low);
+
+	if (gsi < 0 || !level)
+		return;
+	irqflags_t flags = spin_lock_irqsave(&irq_lock);
+	struct irq_desc *d = line_find_locked((u32)gsi);
+
+	if (d && !d->holds++)
+		ioapic_mask((u32)gsi);
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
+void irq_line_release(u32 line, bool isa)
+{
+	bool level, active_low;
+	int gsi = line_gsi(line, isa, &level, &active_low);
+
+	if (gsi < 0 || !level)
+		return;
+	irqflags_t flags = spin_lock_irqsave(&irq_lock);
+	struct irq_desc *d = line_find_locked((u32)gsi);
+
+	if (d && d->holds && !--d->holds)
+		(void)ioapic_route((u32)gsi, smp_hw_id(d->cpu), d->vector, level, active_low);
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
 // A message's handle names its slot.
 static u32 msi_handle(const struct irq_desc *d)
 {
 	return d->cpu << 8 | d->vector;
 }
 
-int irq_msi_alloc(u32 cpu, irq_handler_t fn, void *arg, const char *name, u64 *address, u32 *data,
-		  u32 *handle)
+int irq_msi_alloc(u32 source, u32 cpu, irq_handler_t fn, void *arg, const char *name, u64 *address,
+		  u32 *data, u32 *handle)
 {
+	(void)source; // a message is a message, until interrupts are remapped
 	if (!lapic_present() || cpu >= max(smp_ncpus, 1u) || smp_hw_id(cpu) >= MSI_IDS)
 		return -EINVAL;
 	struct irq_desc *d = desc_create(fn, arg, name);

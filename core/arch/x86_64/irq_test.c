@@ -51,9 +51,9 @@ KTEST(irq, message_reaches_its_cpu)
 		u64 address;
 		u32 data, handle;
 
-		ASSERT_EQ(
-			irq_msi_alloc(cpu, probe_fire, &p, "test probe", &address, &data, &handle),
-			0);
+		ASSERT_EQ(irq_msi_alloc(0, cpu, probe_fire, &p, "test probe", &address, &data,
+					&handle),
+			  0);
 		EXPECT_EQ(address, 0xfee00000 | (u64)smp_hw_id(cpu) << 12);
 		for (u32 i = 1; i <= 3; i++) {
 			lapic_send_ipi(smp_hw_id(cpu), data); // as the device's write would
@@ -73,8 +73,9 @@ KTEST(irq, vectors_are_given_back)
 	u32 data, handle, first = 0;
 
 	for (u32 i = 0; i < 4; i++) {
-		ASSERT_EQ(irq_msi_alloc(0, probe_fire, &p, "test probe", &address, &data, &handle),
-			  0);
+		ASSERT_EQ(
+			irq_msi_alloc(0, 0, probe_fire, &p, "test probe", &address, &data, &handle),
+			0);
 		if (!i)
 			first = data;
 		EXPECT_EQ(data, first);
@@ -88,7 +89,7 @@ KTEST(irq, bad_requests_are_refused)
 	u64 address;
 	u32 data, handle;
 
-	EXPECT_EQ(irq_msi_alloc(CPU_MAX, probe_fire, &p, "test probe", &address, &data, &handle),
+	EXPECT_EQ(irq_msi_alloc(0, CPU_MAX, probe_fire, &p, "test probe", &address, &data, &handle),
 		  -EINVAL);
 	EXPECT_EQ(irq_line_add(16, true, probe_fire, &p, "test probe"), -EINVAL);
 	EXPECT_EQ(irq_line_add(100000, false, probe_fire, &p, "test probe"), -EINVAL);

@@ -163,7 +163,7 @@ static s64 uart_line(struct platform_device *d, u32 divisor, u32 control)
 			line_program(u);
 		reg_write(u, UART_LCR, (u8)control);
 	}
-	s64 now = u->divisor | u->lcr << 16;
+	s64 now = u->divisor | (s64)u->lcr << 32;
 
 	spin_unlock_irqrestore(&u->lock, flags);
 	return now;
@@ -331,6 +331,7 @@ static void device_add(struct uart *u, u32 unit)
 					     .unit = unit,
 					     .ports = u->io,
 					     .nports = REGISTERS,
+					     .clock_hz = CLOCK_HZ * 16,
 					     .irq = u->irq,
 					     .irq_isa = true,
 					     .transmit = uart_transmit,

@@ -269,7 +269,7 @@ static int port_send_break(u64 cookie, bool on)
 static struct serial_line line_read(const struct port *p)
 {
 	s64 r = gate_uart_line(p->device, 0, 0);
-	u32 divisor = (u32)r & 0xffff, control = (u32)(r >> 16) & 0xff;
+	u32 divisor = (u32)r, control = (u32)(r >> 32) & 0xff;
 
 	if (r < 0 || !divisor)
 		return (struct serial_line){.baud = 9600, .bits = 8, .stop = 1};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Elevation of programs, from the inside (x86-64). Run with halyard.elevate=<path of this program> on the
-// kernel's command line; the argument "refused" checks the opposite in a program without the grant.
+// Elevation of programs, from the inside (x86-64). Run with halyard.elevate=<path of this program>
+// on the kernel's command line; the argument "refused" checks the opposite in a program without the
+// grant.
 #define _GNU_SOURCE
-#define PRIVILEGED_SIGNAL SIGSEGV
 #include "tests/programs/elevate_check.h"
 
 static unsigned cs(void)

@@ -10,8 +10,14 @@ struct trap_frame {
 	u64 pc, pstate;
 	u64 orig_x0; // a system call's first argument, which its result overwrites
 	u64 number;  // of the system call, or ~0 for interrupts and faults
+	// In the frame at thread.entry_top only, where they outlive entries, which do not write
+	// them. Own thread.
+	s64 native; // what native calls may do: 0 nothing by short ways; FRAME_MAY_ELEVATE; below
+		    // 0: the thread's address, for it is inside a service
+	u64 elevations; // by the short way, not counted elsewhere yet
 };
-static_assert(sizeof(struct trap_frame) == 36 * 8);
+static_assert(sizeof(struct trap_frame) == 38 * 8);
+constexpr s64 FRAME_MAY_ELEVATE = 1;
 
 // PSTATE as SPSR_EL1 holds it.
 constexpr u64 PSTATE_MODE = 0xf;

@@ -12,8 +12,8 @@ struct gate_stack;
 struct trap_frame;
 struct thread;
 
-// The page of gate stubs, in every service's view. The first stub is where services are entered;
-// that of call n comes n + 1 stubs later.
+// The page of gate stubs, in every service's view. The first stub is where services' functions
+// return to; that of call n comes n + 1 stubs later.
 constexpr u64 GATE_STUBS_BASE = 0xfffff00000000000; // slot 480
 constexpr u64 GATE_STUB_SIZE = 16;
 
@@ -41,14 +41,19 @@ DECLARE_PERCPU(u64, cpu_service_root); // value of the loaded service view; 0: n
 // Entries of tables below a service's slot, and of roots above it. open: the services of this view
 // reach what is below.
 pte_t arch_service_pte(phys_t p, bool write, bool exec, bool device);
-static __always_inline pte_t arch_service_table(phys_t table) // no limit of its own
+static __always_inline pte_t arch_service_table(phys_t table)
 {
-	return table.addr | PTE_PRESENT | PTE_SMALL;
+	return pte_table(table);
 }
+// Closed, EL1 may execute there: privileged and elevated services do.
 static __always_inline pte_t arch_slot_entry(phys_t table, bool open)
 {
-	return open ? pte_table(table) : pte_table_supervisor(table);
+	return open ? pte_table(table) | PTE_TABLE_NO_EXEC_CORE : pte_table_supervisor(table);
 }
+// A fault of a service on its own memory that the tables allow: the CPU remembered an entry from
+// before they said so, or from before the view was loaded wholly. True: it was made to forget it;
+// the instruction is to be tried again. Interrupts off.
+bool arch_gate_fault_is_stale(u64 addr, u64 esr);
 
 // Where the interrupted code was.
 enum frame_context { FRAME_KERNEL, FRAME_PROGRAM, FRAME_SERVICE };
@@ -63,8 +68,7 @@ bool arch_backtrace_trap(uintptr_t *ip, uintptr_t *fp, bool *is_return,
 bool arch_word_read(uintptr_t at, uintptr_t *out);
 // Where the function that entered the service called from.
 void arch_gate_caller(const struct gate_stack *st, uintptr_t *ip, uintptr_t *fp);
-constexpr u64 GATE_STUB_RETURNED =
-	GATE_STUBS_BASE + 4; // the return address of a service's function
+constexpr u64 GATE_STUB_RETURNED = GATE_STUBS_BASE; // the return address of a service's function
 // For reports: the registers of a frame, a few to a line.
 void arch_frame_print_short(enum log_level level, const struct trap_frame *f);
 

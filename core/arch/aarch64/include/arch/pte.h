@@ -90,15 +90,25 @@ static __always_inline pte_t pte_make_small(pte_t e) // the reverse
 	return e | PTE_SMALL;
 }
 
-// A table of the program half: the kernel executes nothing there. In the elevated view it is
-// supervisor memory instead, and nothing runs there at EL0.
 static __always_inline pte_t pte_table(phys_t table)
 {
-	return table.addr | PTE_PRESENT | PTE_SMALL | PTE_TABLE_NO_EXEC_CORE;
+	return table.addr | PTE_PRESENT | PTE_SMALL;
 }
 static __always_inline pte_t pte_table_supervisor(phys_t table)
 {
-	return table.addr | PTE_PRESENT | PTE_SMALL | PTE_TABLE_NO_USER | PTE_TABLE_NO_EXEC_USER;
+	return pte_table(table) | PTE_TABLE_NO_USER | PTE_TABLE_NO_EXEC_USER;
+}
+// Root entries of a program's half. In the program view the kernel executes nothing there. In the
+// elevated view it is supervisor memory instead; or, where elevation switches no roots (flat), it
+// has no limits, and is what a thread that may elevate always runs on.
+extern pte_t pte_root_elevated_limits; // elevate.c; immutable after boot
+static __always_inline pte_t pte_root_program(phys_t table)
+{
+	return pte_table(table) | PTE_TABLE_NO_EXEC_CORE;
+}
+static __always_inline pte_t pte_root_elevated(phys_t table)
+{
+	return pte_table(table) | pte_root_elevated_limits;
 }
 
 // The rights part of a program's entry of level 0; write is what the entry may do now, which can be

@@ -3,8 +3,8 @@
 #pragma once
 #include "base/types.h"
 
-// size: 1, 2 or 4.
-static inline u32 arch_port_read(u16 port, u32 size)
+// size: 1, 2 or 4. -ENODEV: this CPU has no ports (never here).
+static inline s64 arch_port_read(u16 port, u32 size)
 {
 	u32 v = 0;
 
@@ -16,7 +16,7 @@ static inline u32 arch_port_read(u16 port, u32 size)
 		__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port) : "memory");
 	return v;
 }
-static inline void arch_port_write(u16 port, u32 size, u32 v)
+static inline int arch_port_write(u16 port, u32 size, u32 v)
 {
 	if (size == 1)
 		__asm__ volatile("outb %b0, %1" ::"a"(v), "Nd"(port) : "memory");
@@ -24,4 +24,5 @@ static inline void arch_port_write(u16 port, u32 size, u32 v)
 		__asm__ volatile("outw %w0, %1" ::"a"(v), "Nd"(port) : "memory");
 	else
 		__asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port) : "memory");
+	return 0;
 }

@@ -67,8 +67,15 @@ static __always_inline bool pte_is_table(pte_t e)
 {
 	return (e & (PTE_PRESENT | PTE_LARGE)) == PTE_PRESENT;
 } // levels 1 to 3
+static __always_inline pte_t pte_make_large(pte_t e) // as made for level 0, to map 2 MiB
+{
+	return e | PTE_LARGE;
+}
+static __always_inline pte_t pte_make_small(pte_t e) // the reverse
+{
+	return e & ~PTE_LARGE;
+}
 
-// A table of the program half. Its root entry is supervisor-only in the elevated view.
 static __always_inline pte_t pte_table(phys_t table)
 {
 	return table.addr | PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED;
@@ -76,6 +83,16 @@ static __always_inline pte_t pte_table(phys_t table)
 static __always_inline pte_t pte_table_supervisor(phys_t table)
 {
 	return table.addr | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
+}
+
+// Root entries of a program's half, in the two views.
+static __always_inline pte_t pte_root_program(phys_t table)
+{
+	return pte_table(table);
+}
+static __always_inline pte_t pte_root_elevated(phys_t table)
+{
+	return pte_table_supervisor(table);
 }
 
 // The rights part of a program's entry; write is what the entry may do now, which can be less than
@@ -91,4 +108,8 @@ constexpr pte_t PTE_RIGHTS_MASK =
 static __always_inline pte_t pte_make_writable(pte_t e)
 {
 	return e | PTE_WRITE | PTE_DIRTY;
+}
+static __always_inline pte_t pte_make_read_only(pte_t e)
+{
+	return e & ~PTE_WRITE;
 }

@@ -129,10 +129,10 @@ s64 fault_arch(u32 number)
 					 : "memory");
 		return 0;
 	case 23: // the condition flags, and how floating point rounds
-		__asm__ volatile("msr nzcv, %0; .arch_extension fp; msr fpcr, %1" ::"r"(
-					 0xf0000000ull),
-				 "r"(0xc00000ull)
-				 : "cc", "memory");
+		__asm__ volatile(
+			"msr nzcv, %0; .arch_extension fp; msr fpcr, %1" ::"r"(0xf0000000ull),
+			"r"(0xc00000ull)
+			: "cc", "memory");
 		return 0;
 	case 24: // a stack pointer that is not aligned
 		__asm__ volatile("mov %0, sp; add sp, sp, #8; ldr xzr, [sp]; mov sp, %0"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What signal_basics tries that depends on the CPU (AArch64).
+// What signal_basics and time_clocks try that depends on the CPU (AArch64).
 #pragma once
 #include <signal.h>
 #include <sys/syscall.h>
@@ -35,12 +35,6 @@ static inline void cpu_unaligned_jump(void)
 {
 	__asm__ volatile("br %0" ::"r"(0x10002L));
 }
-static inline void cpu_unaligned_stack(void)
-{
-	__asm__ volatile(
-		"mov x9, sp\n add x10, x9, #8\n mov sp, x10\n ldr x10, [sp]\n mov sp, x9" ::
-			: "x9", "x10", "memory");
-}
 static inline void cpu_unaligned_exclusive(void)
 {
 	static long words[2];
@@ -48,10 +42,10 @@ static inline void cpu_unaligned_exclusive(void)
 }
 
 static const struct cpu_fault cpu_faults[] = {
-	{cpu_undefined, SIGILL, ILL_ILLOPC},	    {cpu_breakpoint, SIGTRAP, TRAP_BRKPT},
-	{cpu_privileged, SIGILL, ILL_ILLOPC},	    {cpu_no_address, SIGSEGV, SEGV_MAPERR},
-	{cpu_kernel_address, SIGSEGV, SEGV_MAPERR}, {cpu_unaligned_jump, SIGBUS, BUS_ADRALN},
-	{cpu_unaligned_stack, SIGBUS, BUS_ADRALN},  {cpu_unaligned_exclusive, SIGBUS, BUS_ADRALN},
+	{cpu_undefined, SIGILL, ILL_ILLOPC},	       {cpu_breakpoint, SIGTRAP, TRAP_BRKPT},
+	{cpu_privileged, SIGILL, ILL_ILLOPC},	       {cpu_no_address, SIGSEGV, SEGV_MAPERR},
+	{cpu_kernel_address, SIGSEGV, SEGV_MAPERR},    {cpu_unaligned_jump, SIGBUS, BUS_ADRALN},
+	{cpu_unaligned_exclusive, SIGBUS, BUS_ADRALN},
 };
 
 // For handlers: other values in registers that a handler may change.
@@ -65,9 +59,10 @@ static inline void cpu_clobber(void)
 // the handler, which calls cpu_clobber(), has returned?
 static inline int cpu_keeps_registers(int sig)
 {
+	long pid = getpid();
 	register long x8 __asm__("x8") = SYS_tgkill;
-	register long x0 __asm__("x0") = getpid();
-	register long x1 __asm__("x1") = x0;
+	register long x0 __asm__("x0") = pid;
+	register long x1 __asm__("x1") = pid;
 	register long x2 __asm__("x2") = sig;
 	long x12 = 0, x18 = 0, low = 0, high = 0, carry = 0;
 	__asm__ volatile(
@@ -77,4 +72,12 @@ static inline int cpu_keeps_registers(int sig)
 		: "r"(x8), "r"(x1), "r"(x2)
 		: "x12", "x18", "v5", "memory", "cc");
 	return x0 == 0 && x12 == 0x4567 && x18 == 0x89 && low == 0x4567 && high == 0x4567 && carry;
+}
+
+// What the vDSO has, besides clocks nothing.
+static const char *const cpu_vdso_names[] = {"__kernel_clock_gettime", "__kernel_gettimeofday",
+					     "__kernel_clock_getres", "__kernel_rt_sigreturn"};
+static inline void cpu_vdso_check(void *(*symbol)(const char *name), long now)
+{
+	(void)symbol, (void)now;
 }

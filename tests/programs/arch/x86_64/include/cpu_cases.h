@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What signal_basics tries that depends on the CPU (x86-64).
+// What signal_basics and time_clocks try that depends on the CPU (x86-64).
 #pragma once
+#include "tests/programs/check.h"
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -58,4 +59,22 @@ static inline int cpu_keeps_registers(int sig)
 			 : "0"((long)SYS_tgkill), "D"(pid), "S"(pid), "d"((long)sig)
 			 : "r12", "xmm5", "rcx", "r11", "memory");
 	return ret == 0 && r12 == 0x1234567 && xmm == 0x1234567 && carry;
+}
+
+// What the vDSO has.
+static const char *const cpu_vdso_names[] = {"__vdso_clock_gettime", "__vdso_gettimeofday",
+					     "__vdso_time", "__vdso_clock_getres", "__vdso_getcpu"};
+// Of these, those that only this CPU has. now: the time in seconds.
+static inline void cpu_vdso_check(void *(*symbol)(const char *name), long now)
+{
+	long (*getcpu_fn)(unsigned *, unsigned *, void *) =
+		(long (*)(unsigned *, unsigned *, void *))symbol("__vdso_getcpu");
+	unsigned cpu = 99, node = 99;
+	CHECK_EQ(getcpu_fn(&cpu, &node, NULL), 0);
+	CHECK(cpu < 64);
+	CHECK_EQ(node, 0);
+	long (*time_fn)(long *) = (long (*)(long *))symbol("__vdso_time");
+	long secs = 0;
+	CHECK(labs(time_fn(&secs) - now) <= 1);
+	CHECK(secs >= now);
 }

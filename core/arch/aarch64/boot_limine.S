@@ -9,6 +9,8 @@ limine_entry:
 	adrp	x0, boot_stack_top
 	add	x0, x0, :lo12:boot_stack_top
 	mov	sp, x0
+	mov	x18, xzr		// the boot CPU's variables are the linked ones
+	msr	tpidr_el1, xzr
 	mov	x29, xzr
 	mov	x30, xzr
 	bl	limine_start

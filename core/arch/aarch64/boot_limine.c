@@ -11,21 +11,21 @@
  * lower ones go. At each step the code that does it is mapped by the same entries of the same
  * tables, which are the loader's, as it mapped the image.
  *
- * The direct map is made of pages of 1 GiB, of what lies below 512 GiB: memory if there is any in
- * that GiB, devices otherwise. Where both share a GiB the CPU might read from a device what nobody
- * asked for, until the kernel has tables that know better; it is a matter of milliseconds.
+ * The direct map is as the Image door makes it: pages of 1 GiB, of what lies below 512 GiB: memory
+ * if there is any in that GiB, devices otherwise. Where both share a GiB the CPU might read from a
+ * device what nobody asked for, until the kernel has tables that know better; it is a matter of
+ * milliseconds.
  */
 
+#include "core/arch/aarch64/boot_offsets.h"
 #include "core/boot/limine.h"
 #include "core/bootinfo.h"
 #include <arch/cpu.h>
 #include <arch/pte.h>
 
-constexpr u64 GIB_SHIFT = 30;
 constexpr u64 IMAGE_SLOT = PT_ENTRIES - 1;
 
-static pte_t boot_root[PT_ENTRIES] __attribute__((aligned(4096)));
-static pte_t boot_direct[PT_ENTRIES] __attribute__((aligned(4096)));
+extern pte_t early_root[PT_ENTRIES], early_direct[PT_ENTRIES]; // boot_image.S; zero
 
 // Which serial port there is, the device tree or ACPI's tables say, and they are out of reach when
 // this is called: what it would say is seen with a debugger only.
@@ -33,24 +33,18 @@ void limine_say(const char *)
 {
 }
 
-static pte_t gib_entry(u64 gib, u64 attribute)
-{
-	return gib << GIB_SHIFT | PTE_PRESENT | attribute << PTE_ATTR_SHIFT | PTE_INNER_SHAREABLE |
-	       PTE_ACCESSED | PTE_NO_EXEC_CORE | PTE_NO_EXEC_USER;
-}
-
 static void direct_map_fill(void)
 {
 	for (u64 gib = 0; gib < PT_ENTRIES; gib++)
-		boot_direct[gib] = gib_entry(gib, PTE_ATTR_DEVICE);
+		early_direct[gib] = gib * GiB | BLOCK_DEVICE;
 	for (u32 i = 0; i < bootinfo.nmem; i++) {
 		const struct bootmem *m = &bootinfo.mem[i];
-		u64 last = (m->base + m->len - 1) >> GIB_SHIFT;
+		u64 last = (m->base + m->len - 1) / GiB;
 
 		if (m->type == BOOTMEM_RESERVED || m->type == BOOTMEM_FRAMEBUFFER)
 			continue;
-		for (u64 gib = m->base >> GIB_SHIFT; gib <= last && gib < PT_ENTRIES; gib++)
-			boot_direct[gib] = gib_entry(gib, PTE_ATTR_NORMAL);
+		for (u64 gib = m->base / GiB; gib <= last && gib < PT_ENTRIES; gib++)
+			early_direct[gib] = gib * GiB | BLOCK_NORMAL_DATA;
 	}
 }
 
@@ -74,8 +68,8 @@ static void forget_old_entries(void)
 
 static void root_switch(void)
 {
-	constexpr u64 size_mask = 0x3full | 0x3full << 16, size_47 = 17ull | 17ull << 16;
-	u64 root = image_phys(boot_root).addr;
+	constexpr u64 physical_size = 7ull << 32; // IPS, which depends on the CPU
+	u64 root = image_phys(early_root).addr;
 
 	// The first entry of it is what the loader's image has, and the device type replaces what
 	// only framebuffers had.
@@ -84,13 +78,13 @@ static void root_switch(void)
 	cpu_sysreg_write("ttbr1_el1", root);
 	barrier();
 	forget_old_entries();
-	cpu_sysreg_write("tcr_el1", (cpu_sysreg_read("tcr_el1") & ~size_mask) | size_47);
+	cpu_sysreg_write("tcr_el1", TCR_VALUE_ | (cpu_sysreg_read("tcr_el1") & physical_size));
 	barrier();
 	forget_old_entries();
 	cpu_sysreg_write("ttbr1_el1", root + PT_KERNEL_FIRST * sizeof(pte_t));
 	barrier();
 	for (u32 i = 0; i < PT_KERNEL_FIRST; i++)
-		pte_store(&boot_root[i], 0);
+		pte_store(&early_root[i], 0);
 	barrier();
 	cpu_sysreg_write("ttbr0_el1", root);
 	barrier();
@@ -109,9 +103,9 @@ void limine_leave_loader(u64 direct_map)
 		limine_fatal("the boot loader set up other than four levels of page tables.");
 	direct_map_fill();
 	for (u32 half = 0; half < PT_ENTRIES; half += PT_KERNEL_FIRST) {
-		boot_root[half + pt_index(DIRECT_MAP_BASE, PT_ROOT_LEVEL) % PT_KERNEL_FIRST] =
-			pte_table_supervisor(image_phys(boot_direct));
-		boot_root[half + IMAGE_SLOT % PT_KERNEL_FIRST] = loader_root[IMAGE_SLOT];
+		early_root[half + pt_index(DIRECT_MAP_BASE, PT_ROOT_LEVEL) % PT_KERNEL_FIRST] =
+			pte_table_supervisor(image_phys(early_direct));
+		early_root[half + IMAGE_SLOT % PT_KERNEL_FIRST] = loader_root[IMAGE_SLOT];
 	}
 	root_switch();
 }

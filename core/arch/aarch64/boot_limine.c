@@ -55,7 +55,7 @@ static phys_t image_phys(const void *p)
 	return phys(bootinfo.kernel_phys.addr + ((u64)p - (u64)__kernel_start));
 }
 
-static void barrier(void)
+static void sync_all(void)
 {
 	__asm__ volatile("dsb sy\n\tisb" ::: "memory");
 }
@@ -63,7 +63,7 @@ static void barrier(void)
 static void forget_old_entries(void)
 {
 	__asm__ volatile("tlbi vmalle1" ::: "memory");
-	barrier();
+	sync_all();
 }
 
 static void root_switch(void)
@@ -74,20 +74,20 @@ static void root_switch(void)
 	// The first entry of it is what the loader's image has, and the device type replaces what
 	// only framebuffers had.
 	cpu_sysreg_write("mair_el1", MAIR_VALUE);
-	barrier();
+	sync_all();
 	cpu_sysreg_write("ttbr1_el1", root);
-	barrier();
+	sync_all();
 	forget_old_entries();
 	cpu_sysreg_write("tcr_el1", TCR_VALUE_ | (cpu_sysreg_read("tcr_el1") & physical_size));
-	barrier();
+	sync_all();
 	forget_old_entries();
 	cpu_sysreg_write("ttbr1_el1", root + PT_KERNEL_FIRST * sizeof(pte_t));
-	barrier();
+	sync_all();
 	for (u32 i = 0; i < PT_KERNEL_FIRST; i++)
 		pte_store(&early_root[i], 0);
-	barrier();
+	sync_all();
 	cpu_sysreg_write("ttbr0_el1", root);
-	barrier();
+	sync_all();
 	forget_old_entries();
 }
 

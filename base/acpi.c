@@ -88,6 +88,10 @@ static size_t madt_min_length(u8 type)
 		return offsetof(struct acpi_madt_gicc, efficiency_class);
 	case ACPI_MADT_GICD:
 		return sizeof(struct acpi_madt_gicd);
+	case ACPI_MADT_GIC_MSI:
+		return sizeof(struct acpi_madt_gic_msi);
+	case ACPI_MADT_GIC_ITS:
+		return sizeof(struct acpi_madt_gic_its);
 	case ACPI_MADT_GICR:
 		return sizeof(struct acpi_madt_gicr);
 	default:

@@ -170,6 +170,44 @@ struct acpi_madt_gicr {
 } __packed;
 static_assert(sizeof(struct acpi_madt_gicr) == 16);
 
+// GICv2m
+struct acpi_madt_gic_msi {
+	struct acpi_madt_entry head;
+	u16 reserved;
+	u32 frame_id;
+	u64 addr;
+	u32 flags; // bit 0: the next two count, not what the frame's register says
+	u16 spi_count;
+	u16 spi_base;
+} __packed;
+static_assert(sizeof(struct acpi_madt_gic_msi) == 24);
+
+struct acpi_madt_gic_its {
+	struct acpi_madt_entry head;
+	u16 reserved;
+	u32 its_id;
+	u64 addr;
+	u32 reserved2;
+} __packed;
+static_assert(sizeof(struct acpi_madt_gic_its) == 20);
+
+// ACPI 6.5, 5.2.25
+struct acpi_gtdt {
+	struct acpi_header header; // "GTDT"
+	u64 counter_addr;
+	u32 reserved;
+	u32 secure_gsi;
+	u32 secure_flags; // bit 0: edge, bit 1: active low, bit 2: always on
+	u32 nonsecure_gsi;
+	u32 nonsecure_flags;
+	u32 virtual_gsi;
+	u32 virtual_flags;
+	u32 hypervisor_gsi;
+	u32 hypervisor_flags;
+} __packed;
+static_assert(sizeof(struct acpi_gtdt) == 80);
+#define ACPI_GTDT_EDGE 1u
+
 // PCI Firmware Specification 3.3, 4.1.2
 struct acpi_mcfg {
 	struct acpi_header header; // "MCFG"
@@ -259,6 +297,8 @@ struct acpi_fadt {
 static_assert(sizeof(struct acpi_fadt) == 276);
 #define ACPI_FADT_RESET_SUPPORTED BIT(10)
 #define ACPI_FADT_HW_REDUCED	  BIT(20)
+#define ACPI_FADT_ARM_PSCI	  1u // arm_boot_arch
+#define ACPI_FADT_ARM_PSCI_HVC	  2u
 
 // Microsoft's Serial Port Console Redirection table, revision 2.
 struct acpi_spcr {
@@ -285,7 +325,15 @@ struct acpi_spcr {
 	u32 uart_clock_hz;
 } __packed;
 static_assert(sizeof(struct acpi_spcr) == 80);
-enum { ACPI_SPCR_16550 = 0, ACPI_SPCR_16450 = 1, ACPI_SPCR_PL011 = 3, ACPI_SPCR_16550_GAS = 0x12 };
+enum {
+	ACPI_SPCR_16550 = 0,
+	ACPI_SPCR_16450 = 1,
+	ACPI_SPCR_PL011 = 3,
+	ACPI_SPCR_SBSA_32 = 0xd,
+	ACPI_SPCR_SBSA = 0xe,
+	ACPI_SPCR_16550_GAS = 0x12
+};
+#define ACPI_SPCR_IRQ_GIC BIT(3) // of interrupt_type
 
 // Whether the bytes sum to 0.
 bool acpi_checksum_ok(const void *bytes, size_t len);

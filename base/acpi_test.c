@@ -96,7 +96,7 @@ KTEST(acpi, roots)
 
 struct madt {
 	struct acpi_madt table;
-	u8 entries[64];
+	u8 entries[80];
 } __packed;
 
 static struct madt make_madt(const u8 *entries, size_t len)
@@ -137,6 +137,31 @@ KTEST(acpi, madt)
 	e = acpi_madt_next(&m.table, &pos);
 	ASSERT_NOT_NULL(e);
 	EXPECT_EQ(((const struct acpi_madt_override *)e)->flags, 15);
+	EXPECT_NULL(acpi_madt_next(&m.table, &pos));
+}
+
+KTEST(acpi, madt_of_arm)
+{
+	static const u8 entries[] = {
+		15, 20, 0,  0, 7, 0, 0, 0, 0, 0, 8, 8, 0, 0, 0, 0, 0, 0, 0, 0, // ITS 7
+		15, 19, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,    // too short: skipped
+		13, 24, 0,  0, 0, 0, 0, 0, 0, 0, 2, 8, 0, 0, 0, 0, 1, 0, 0, 0,
+		64, 0,	80, 0, // 64 SPIs from 80 on
+	};
+	struct madt m = make_madt(entries, sizeof(entries));
+	size_t pos = 0;
+	const struct acpi_madt_entry *e = acpi_madt_next(&m.table, &pos);
+
+	ASSERT_NOT_NULL(e);
+	ASSERT_EQ(e->type, ACPI_MADT_GIC_ITS);
+	EXPECT_EQ(((const struct acpi_madt_gic_its *)e)->its_id, 7);
+	EXPECT_EQ(((const struct acpi_madt_gic_its *)e)->addr, 0x8080000);
+	e = acpi_madt_next(&m.table, &pos);
+	ASSERT_NOT_NULL(e);
+	ASSERT_EQ(e->type, ACPI_MADT_GIC_MSI);
+	EXPECT_EQ(((const struct acpi_madt_gic_msi *)e)->addr, 0x8020000);
+	EXPECT_EQ(((const struct acpi_madt_gic_msi *)e)->spi_count, 64);
+	EXPECT_EQ(((const struct acpi_madt_gic_msi *)e)->spi_base, 80);
 	EXPECT_NULL(acpi_madt_next(&m.table, &pos));
 }
 

@@ -34,8 +34,8 @@
 		}                                                                               \
 	} while (0)
 
-static int elevated_now(void);
-static void privileged_instruction(void);
+int elevated_now(void);
+void privileged_instruction(void);
 
 static void basic(void)
 {

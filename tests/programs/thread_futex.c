@@ -178,10 +178,11 @@ static void test_shared(void)
 	p = fork();
 	if (!p) {
 		pthread_mutex_lock(m);
+		sem_post(&s->b);
 		usleep(30000);
 		_exit(0);
 	}
-	usleep(10000);
+	sem_wait(&s->b);
 	CHECK_EQ(pthread_mutex_lock(m), EOWNERDEAD);
 	CHECK_EQ(pthread_mutex_consistent(m), 0);
 	CHECK_EQ(pthread_mutex_unlock(m), 0);

@@ -11,8 +11,7 @@
 
 	.section .text.entry, "ax"
 
-.macro SAVE_X0_X29
-	stp x0, x1, [sp, #FRAME_X0]
+.macro SAVE_X2_X29
 	stp x2, x3, [sp, #FRAME_X2]
 	stp x4, x5, [sp, #FRAME_X4]
 	stp x6, x7, [sp, #FRAME_X6]
@@ -27,6 +26,11 @@
 	stp x24, x25, [sp, #FRAME_X24]
 	stp x26, x27, [sp, #FRAME_X26]
 	stp x28, x29, [sp, #FRAME_X28]
+.endm
+
+.macro SAVE_X0_X29
+	stp x0, x1, [sp, #FRAME_X0]
+	SAVE_X2_X29
 .endm
 
 .macro RESTORE_X0_X17
@@ -50,12 +54,17 @@
 	add x29, sp, #FRAME_X29
 .endm
 
-.macro ENTRY_LOWER
-	sub sp, sp, #FRAME_SIZE
-	SAVE_X0_X29
+.macro ENTRY_LOWER_X0_X1_SAVED
+	SAVE_X2_X29
 	mrs x20, sp_el0
 	mrs x18, tpidr_el1
 	SAVE_REST
+.endm
+
+.macro ENTRY_LOWER
+	sub sp, sp, #FRAME_SIZE
+	stp x0, x1, [sp, #FRAME_X0]
+	ENTRY_LOWER_X0_X1_SAVED
 .endm
 
 .macro ENTRY_CORE
@@ -72,10 +81,23 @@
 	b \to
 .endm
 
+// Native calls are told apart before anything else is done (gate.S has the short ways).
+.macro VECTOR_LOWER_SYNC native
+	.balign 128
+	sub sp, sp, #FRAME_SIZE
+	stp x0, x1, [sp, #FRAME_X0]
+	mrs x0, esr_el1
+	lsr w0, w0, #ESR_EC_SHIFT
+	cmp w0, #EC_SVC64_
+	b.ne lower_fault
+	tbz w8, #NR_HALYARD_BIT, syscall
+	b \native
+.endm
+
 	.balign 2048
 	.globl vectors
 vectors:
-	VECTOR lower_sync	// EL1t
+	VECTOR_LOWER_SYNC native_from_el1t	// EL1t
 	VECTOR lower_irq
 	VECTOR lower_fiq
 	VECTOR lower_serror
@@ -83,7 +105,7 @@ vectors:
 	VECTOR core_irq
 	VECTOR core_fiq
 	VECTOR core_serror
-	VECTOR lower_sync	// EL0, AArch64
+	VECTOR_LOWER_SYNC native_from_el0	// EL0, AArch64
 	VECTOR lower_irq
 	VECTOR lower_fiq
 	VECTOR lower_serror
@@ -150,15 +172,9 @@ core_stack_overflow:
 	mov x1, #TRAP_STACK_OVERFLOW
 	b trap_with_syndrome
 
-lower_sync:
-	ENTRY_LOWER
-	mrs x2, esr_el1
-	lsr w19, w2, #ESR_EC_SHIFT
-	cmp w19, #EC_SVC64_
-	b.eq syscall
+lower_fault:
+	ENTRY_LOWER_X0_X1_SAVED
 	mov x1, #TRAP_SYNC
-	mrs x3, far_el1
-	b trap_common
 trap_with_syndrome:
 	mrs x2, esr_el1
 	mrs x3, far_el1
@@ -200,12 +216,22 @@ trap_return:			// SP = frame; whatever had to be done before a program runs is d
 
 // ---- system calls ----
 
-	// The frame is complete but for these two words; X0 to X8 are the caller's.
-	.balign 64
-syscall:
+	// X0 and X1 are in the frame, the rest is the caller's.
+	.globl svc_from_el0, svc_from_el1t
+svc_from_el0:
+svc_from_el1t:
+	ENTRY_LOWER_X0_X1_SAVED
+	ldr x0, [sp, #FRAME_X0]
 	mov w8, w8
 	stp x0, x8, [sp, #FRAME_ORIG_X0]
-	tbnz w8, #NR_HALYARD_BIT, native_call
+	b native_call
+
+	.balign 64
+syscall:
+	ENTRY_LOWER_X0_X1_SAVED
+	ldr x0, [sp, #FRAME_X0]
+	mov w8, w8
+	stp x0, x8, [sp, #FRAME_ORIG_X0]
 	.globl syscall_saved
 syscall_saved:
 	msr daifclr, #6

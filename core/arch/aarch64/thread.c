@@ -6,6 +6,7 @@
 #include "core/mmu_space.h"
 #include "core/panic.h"
 #include "core/thread.h"
+#include <arch/elevate.h>
 #include <arch/gate.h>
 #include <arch/paging.h>
 
@@ -48,7 +49,11 @@ void arch_thread_init_user(struct thread *t, u64 ip, u64 sp)
 {
 	struct trap_frame *f = thread_user_frame(t);
 
-	*f = (struct trap_frame){.number = ~0ull, .pc = ip, .pstate = PSTATE_EL0, .sp = sp};
+	*f = (struct trap_frame){.number = ~0ull,
+				 .pc = ip,
+				 .pstate = PSTATE_EL0,
+				 .sp = sp,
+				 .native = elevate_native(t)};
 	t->syscalls = syscall_count;
 	if (t == current()) {
 		atomic_or(&t->work, WORK_FULL_FRAME);
@@ -85,6 +90,8 @@ int arch_thread_fork(struct thread *child, struct thread *parent, const struct t
 	c->x[0] = 0;
 	// privilege is not inherited: a child of elevated code begins lowered
 	c->pstate = (f->pstate & PSTATE_USER) | PSTATE_EL0;
+	c->native = 0;
+	c->elevations = 0;
 	if (sp)
 		c->sp = sp;
 	child->arch.tls = set_tls ? tls : cpu_sysreg_read("tpidr_el0");
@@ -95,8 +102,10 @@ int arch_thread_fork(struct thread *child, struct thread *parent, const struct t
 struct thread *arch_switch(struct thread *prev, struct thread *next)
 {
 	fpu_switch(prev, next);
-	if (prev->space)
+	if (prev->space) {
 		prev->arch.tls = cpu_sysreg_read("tpidr_el0");
+		elevate_fold(prev);
+	}
 	if (next->space) {
 		cpu_sysreg_write("tpidr_el0", next->arch.tls);
 		if (likely(!next->gate)) // else the way back into the service loads its view

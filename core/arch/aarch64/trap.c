@@ -19,6 +19,7 @@
 #include "core/rcu.h"
 #include "core/time.h"
 #include "core/uaccess.h"
+#include <arch/elevate.h>
 #include <arch/exception.h>
 #include <arch/gate.h>
 
@@ -188,6 +189,10 @@ static void program_half_fault(struct trap_frame *f, u64 esr, u64 addr, bool pro
 	irq_enable();
 	int r = personality->fault(t->space, addr,
 				   abort_access(esr) | (esr_is_permission(esr) ? VM_PRESENT : 0));
+
+	if (!r && unlikely(esr_class(esr) == EC_IABORT_SAME) && esr_is_permission(esr) &&
+	    elevate_fetch_is_refused(f, addr))
+		r = -EACCES;
 	if (likely(!r)) {
 		// ours: nobody else writes it
 		atomic_store(&t->faults_minor, atomic_load(&t->faults_minor) + 1);
@@ -204,8 +209,11 @@ static void fault(struct trap_frame *f, u64 esr, u64 addr, enum frame_context co
 	bool program = context == FRAME_PROGRAM, abort = is_abort(esr_class(esr));
 	struct thread *t = current();
 
-	if (context == FRAME_SERVICE)
+	if (context == FRAME_SERVICE) {
+		if (arch_gate_fault_is_stale(addr, esr))
+			return;
 		service_fault(f, esr, addr);
+	}
 	if (likely(abort && addr < USER_TOP && t && t->space) &&
 	    (esr_is_translation(esr) || esr_is_permission(esr))) {
 		program_half_fault(f, esr, addr, program);

@@ -9,7 +9,7 @@
 
 // EL0 cannot read its exception level: the instruction is undefined there, and on_undefined steps
 // over it with what X0 held before.
-static int elevated_now(void)
+int elevated_now(void)
 {
 	register uint64_t v __asm__("x0") = 0;
 
@@ -30,7 +30,7 @@ static void step_over(int sig, void (*handler)(int, siginfo_t *, void *))
 	CHECK(sigaction(sig, &a, NULL) == 0);
 }
 
-static void privileged_instruction(void)
+void privileged_instruction(void)
 {
 	uint64_t sctlr, vbar;
 
@@ -71,7 +71,7 @@ static void below_the_stack(void) // interrupts must not write below SP of eleva
 	{
 		for (int i = 0; i < 300 && !bad; i++) {
 			uint64_t a, b;
-			__asm__ volatile("stp %2, %3, [sp, #-256]\n mov x20, #100000\n"
+			__asm__ volatile("stp %2, %3, [sp, #-256]\n mov x20, #131072\n"
 					 "1: subs x20, x20, #1\n b.ne 1b\n ldp %0, %1, [sp, #-256]"
 					 : "=&r"(a), "=&r"(b)
 					 : "r"(0x1122334455667788ull), "r"(0x99aabbccddeeff00ull)

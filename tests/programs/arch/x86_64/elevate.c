@@ -11,11 +11,11 @@ static unsigned cs(void)
 	__asm__ volatile("mov %%cs, %0" : "=r"(v));
 	return v;
 }
-static int elevated_now(void)
+int elevated_now(void)
 {
 	return !(cs() & 3);
 }
-static void privileged_instruction(void)
+void privileged_instruction(void)
 {
 	uint64_t cr0;
 	__asm__ volatile("mov %%cr0, %0" : "=r"(cr0)); // #GP in ring 3

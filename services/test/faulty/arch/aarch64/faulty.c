@@ -161,6 +161,9 @@ s64 fault_arch(u32 number)
 		v = (u64)gate_test_target(faulty_test, TEST_CORE_DATA, 0);
 		__asm__ volatile("dc zva, %0" ::"r"(v) : "memory");
 		return 0;
+	case 32: // sleeps without telling anybody
+		for (;;)
+			__asm__ volatile("wfi");
 	default:
 		return -ENOSYS;
 	}

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What signal_basics and time_clocks try that depends on the CPU (AArch64).
 #pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE // TRAP_BRKPT
+#endif
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,7 +36,7 @@ static inline void cpu_kernel_address(void)
 }
 static inline void cpu_unaligned_jump(void)
 {
-	__asm__ volatile("br %0" ::"r"(0x10002L));
+	__asm__ volatile("adr x9, .\n add x9, x9, #2\n br x9" ::: "x9");
 }
 static inline void cpu_unaligned_exclusive(void)
 {

@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "tests/programs/check.h"
+#include <cpu_code.h>
 
 typedef uint64_t u64;
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
@@ -84,9 +85,12 @@ static void kill_all_ordinary(void)
 static int forbidden(long nr)
 {
 	static const short numbers[] = {
-		SYS_pause,  SYS_rt_sigsuspend, SYS_exit,   SYS_exit_group,   SYS_sync,
-		SYS_syncfs, SYS_vhangup,       SYS_reboot, SYS_rt_sigreturn, SYS_munmap,
-		SYS_mremap, SYS_brk,	       SYS_kill,   SYS_tkill,	     SYS_tgkill};
+#ifdef SYS_pause
+		SYS_pause,
+#endif
+		SYS_rt_sigsuspend, SYS_exit,   SYS_exit_group,	 SYS_sync,   SYS_syncfs,
+		SYS_vhangup,	   SYS_reboot, SYS_rt_sigreturn, SYS_munmap, SYS_mremap,
+		SYS_brk,	   SYS_kill,   SYS_tkill,	 SYS_tgkill};
 	for (unsigned i = 0; i < COUNT(numbers); i++)
 		if (numbers[i] == nr)
 			return 1;
@@ -288,7 +292,7 @@ static void *caller(void *number)
 			syscall(SYS_write, null, at, len);
 			break;
 		case 2:
-			syscall(SYS_stat, at, at + 64);
+			syscall(SYS_newfstatat, AT_FDCWD, at, at + 64, 0);
 			break;
 		case 3:
 			syscall(SYS_futex, (u64)at & ~3ull, 128 | (rnd(&s) & 1 ? 0 : 1), 0,
@@ -319,7 +323,7 @@ static void *caller(void *number)
 			syscall(SYS_readv, zero, at, 4);
 			break;
 		case 12:
-			syscall(SYS_poll, at, 4, 0);
+			syscall(SYS_ppoll, at, 4, &(struct timespec){}, NULL, 8);
 			break;
 		case 13:
 			syscall(SYS_mremap, at - ((u64)at & 4095), PAGE, PAGE, 0);
@@ -425,7 +429,6 @@ static int exec_bytes(const void *bytes, size_t len, char **args)
 
 static void broken_programs(void)
 {
-	static const unsigned char exit_7[] = {0xb8, 60, 0, 0, 0, 0xbf, 7, 0, 0, 0, 0x0f, 0x05};
 	struct {
 		Elf64_Ehdr e;
 		Elf64_Phdr p[3];
@@ -433,7 +436,7 @@ static void broken_programs(void)
 	} good = {
 		.e = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, 1},
 		      .e_type = ET_EXEC,
-		      .e_machine = EM_X86_64,
+		      .e_machine = CPU_ELF_MACHINE,
 		      .e_version = 1,
 		      .e_phoff = sizeof(Elf64_Ehdr),
 		      .e_ehsize = sizeof(Elf64_Ehdr),
@@ -456,7 +459,7 @@ static void broken_programs(void)
 
 	good.e.e_entry = 0x400000 + offsetof(typeof(good), code);
 	good.p[0].p_filesz = good.p[0].p_memsz = sizeof(good);
-	memcpy(good.code, exit_7, sizeof(exit_7));
+	memcpy(good.code, cpu_exit_7, sizeof(cpu_exit_7));
 	int status = exec_bytes(&good, sizeof(good), args);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 	for (int i = 0; i < 3000 && now() < end; i++) {

@@ -19,6 +19,12 @@ struct pci_device {
 	u16 cap_msi, cap_msix; // offsets, 0: none
 	u16 msix_count;
 };
+// A hierarchy of buses, as those say who describe the machine.
+struct pci_host {
+	u16 segment;
+	u32 first_bus, last_bus;
+	u64 ecam; // physical, of bus 0, whether that is there or not
+};
 void pci_init(void);
 struct pci_device *pci_next(struct pci_device *after); // nullptr: first
 u32 pci_config_read(const struct pci_device *d, u32 offset, u32 size);

@@ -101,7 +101,7 @@ void acpi_init(void)
 	const struct acpi_header *root = rsdp ? root_find(rsdp) : nullptr;
 
 	if (!root) {
-		log_warn("acpi: no tables: one CPU, no PCI Express, no power off");
+		log_notice("acpi: no tables"); // who misses them says what is missing
 		return;
 	}
 	for (size_t i = 0; i < acpi_root_count(root); i++)

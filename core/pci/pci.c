@@ -2,10 +2,10 @@
 // pci.c: finds the functions on the PCI Express buses and gives access to their configuration
 // space. Privileged.
 //
-// Configuration space lies in memory where the MCFG table says (ECAM); without one, the platform's
-// ports reach the first 256 bytes of bus 0's hierarchy. Firmware has numbered buses and assigned
-// addresses; we follow its bridges, so that only buses which exist are mapped and read, and refuse
-// to enable what it left without addresses.
+// Configuration space lies in memory where the MCFG table or the platform says (ECAM); without, the
+// platform's ports reach the first 256 bytes of bus 0's hierarchy. Firmware (or arch_pci_host) has
+// numbered buses and assigned addresses; we follow its bridges, so that only buses which exist are
+// mapped and read, and refuse to enable what it left without addresses.
 //
 // The list of functions is made once by pci_init (initcall level 2) and never changes, so walking
 // it takes no lock. pci_lock (LOCK_pci) guards the port window and sequences of configuration
@@ -286,12 +286,12 @@ static void bus_read(struct walk *w, u32 bus)
 	}
 }
 
-static void hierarchy_walk(u16 segment, u64 ecam, u32 first_bus, u32 last_bus)
+static void hierarchy_walk(const struct pci_host *h)
 {
-	struct walk w = {.segment = segment, .ecam = ecam, .last_bus = last_bus};
+	struct walk w = {.segment = h->segment, .ecam = h->ecam, .last_bus = h->last_bus};
 
-	bitmap_set(w.todo, first_bus);
-	bitmap_set(w.seen, first_bus);
+	bitmap_set(w.todo, h->first_bus);
+	bitmap_set(w.seen, h->first_bus);
 	for (u32 bus; (bus = (u32)bitmap_find_first(w.todo, BUSES)) < BUSES;) {
 		bitmap_clear(w.todo, bus);
 		bus_read(&w, bus);
@@ -314,13 +314,18 @@ void pci_init(void)
 	for (size_t i = 0; i < n; i++) {
 		const struct acpi_mcfg_alloc *a = acpi_mcfg_entry(mcfg, i);
 		if (a->base_addr && a->bus_start <= a->bus_end)
-			hierarchy_walk(a->segment, a->base_addr, a->bus_start, a->bus_end);
+			hierarchy_walk(&(struct pci_host){.segment = a->segment,
+							  .first_bus = a->bus_start,
+							  .last_bus = a->bus_end,
+							  .ecam = a->base_addr});
 	}
+	for (struct pci_host h; !mcfg && arch_pci_host((u32)n, &h); n++)
+		hierarchy_walk(&h);
 	if (!n && arch_pci_config_present()) {
 		log_notice("pci: firmware has no MCFG: configuration by ports");
-		hierarchy_walk(0, 0, 0, BUSES - 1);
+		hierarchy_walk(&(struct pci_host){.last_bus = BUSES - 1});
 	} else if (!n) {
-		log_notice("pci: firmware has no MCFG: no PCI");
+		log_notice("pci: firmware describes none");
 	}
 	log_info("pci: %zu functions", list_length(&functions));
 }

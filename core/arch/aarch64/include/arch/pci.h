@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT
-// PCI configuration space without memory-mapped windows (AArch64: there is no such thing).
-// Privileged. Callers: core/pci/.
+// PCI where there is no MCFG: what the device tree says; there is no configuration space but in
+// memory (AArch64). Privileged. Callers: core/pci/.
 #pragma once
 #include "base/types.h"
+#include "core/pci.h"
+
+// The i-th hierarchy that the platform knows where there is no MCFG; false: no more. Where firmware
+// has not done it, its buses are numbered and its functions given addresses now. May sleep.
+// (pci_host.c)
+bool arch_pci_host(u32 i, struct pci_host *host);
 
 static inline bool arch_pci_config_present(void)
 {

@@ -3,6 +3,15 @@
 // Callers: core/pci/.
 #pragma once
 #include "base/types.h"
+#include "core/pci.h"
+
+// The i-th hierarchy that the platform knows where there is no MCFG (x86-64: none); false: no more.
+static inline bool arch_pci_host(u32 i, struct pci_host *host)
+{
+	(void)i;
+	(void)host;
+	return false;
+}
 
 bool arch_pci_config_present(void);
 // size 1, 2 or 4, offset a multiple of it and below 256. The caller holds the pci lock.

@@ -67,17 +67,18 @@ MACHINES = {
 
 @dataclass(frozen=True)
 class Firmware:
-    """UEFI for a CPU architecture: where it may lie, Debian's package, and a disk that it boots from."""
+    """UEFI for a CPU architecture: where it may lie, Debian's package, and a disk that it boots from: one
+    that the kernel has no driver for, so that /dev/vda is the first of --disk."""
     paths: tuple[str, ...]
     package: str
-    disk: str
+    disk: tuple[str, ...]
 
 
 FIRMWARE = {
     "x86_64": Firmware(("/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF_CODE.fd",
-                        "/usr/share/qemu/OVMF.fd"), "ovmf", "ide-hd"),
+                        "/usr/share/qemu/OVMF.fd"), "ovmf", ("ide-hd",)),
     "aarch64": Firmware(("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",), "qemu-efi-aarch64",
-                        "virtio-blk-pci"),
+                        ("virtio-scsi-pci", "scsi-hd")),
 }
 
 
@@ -297,7 +298,8 @@ def boot_arguments(options: Options, kernel: str, initrd: str, append: str, fold
     if result.returncode != 0:
         raise VmError(f"mkimage.py failed: {result.stderr.strip()}")
     return ["-bios", code, "-drive", f"file={image},if=none,id=esp,format=raw,snapshot=on",
-            "-device", f"{firmware.disk},drive=esp,bootindex=0"]
+            *(word for device in firmware.disk[:-1] for word in ("-device", device)),
+            "-device", f"{firmware.disk[-1]},drive=esp,bootindex=0"]
 
 
 # --- the guest ------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Looks for memory of the kernel or of services that a program can reach: reads, writes and jumps to
-// addresses all over the kernel's half, those where services lie above all, by itself and through
-// system calls, also directly after services ran on this thread and while they run on another CPU.
-// Every try must be a fault or EFAULT. On Linux too, but for what it means to show (x86's vsyscall
-// page). Usage: kernel_half [SERVICE'S DEVICE]...
+// Looks for memory of the kernel or of services that a program can reach: reads, writes and jumps
+// to addresses all over the kernel's half, those where services lie above all, by itself and
+// through system calls, also directly after services ran on this thread and while they run on
+// another CPU. Every try must be a fault or EFAULT. On Linux too, but for what it means to show
+// (x86's vsyscall page). Usage: kernel_half [SERVICE'S DEVICE]...
 #define _GNU_SOURCE
 #include "tests/programs/check.h"
 #include "abi/test_device.h"

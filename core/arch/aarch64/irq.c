@@ -20,14 +20,12 @@
 #include "core/arch/aarch64/irq_lines.h"
 #include "core/arch/aarch64/machine.h"
 #include "core/arch/aarch64/pl011.h"
-#include "core/gate/service.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/rcu.h"
 #include "core/slab.h"
 #include "core/time.h"
-#include <arch/gate.h>
 
 struct irq_action {
 	struct irq_action *next; // irq_lock; read under RCU
@@ -112,10 +110,8 @@ void irq_handle(struct trap_frame *f)
 		gic->end(word);
 		message(intid, f);
 	} else if (intid == timer) {
-		if (unlikely(frame_context(f) == FRAME_SERVICE))
-			gate_tick();
-		// Ended last: until it is programmed anew it is still raised.
-		timer_interrupt();
+		// Ended last: at first it is still raised.
+		trap_timer_interrupt(f);
 		gic->end(word);
 	} else if (intid < GIC_SPI_END || intid >= GIC_SPECIAL_END) {
 		dispatch(intid);

@@ -22,6 +22,7 @@
 #include <arch/elevate.h>
 #include <arch/exception.h>
 #include <arch/gate.h>
+#include <arch/timer.h>
 
 const struct personality *personality;
 u64 syscall_count;
@@ -240,6 +241,9 @@ void trap_timer_interrupt(struct trap_frame *f)
 {
 	if (unlikely(frame_context(f) == FRAME_SERVICE))
 		gate_tick();
+	// It interrupts once: the condition stays true until the timer is programmed anew, which it
+	// need not be.
+	arch_timer_program(~0ull);
 	timer_interrupt();
 }
 

@@ -15,8 +15,8 @@ struct state {
 	uint64_t tls, nzcv, fpcr, fpsr, sp, x[8];
 };
 
-// The ioctl, with known values in registers that a call keeps, read back directly after it. X8 holds
-// the number and X0 the result; all others stay.
+// The ioctl, with known values in registers that a call keeps, read back directly after it. X8
+// holds the number and X0 the result; all others stay.
 static long call(int fd, struct test_request *q, struct state *s)
 {
 	register long x8 __asm__("x8") = SYS_ioctl;

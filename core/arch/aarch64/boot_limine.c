@@ -18,34 +18,17 @@
  */
 
 #include "core/arch/aarch64/boot_offsets.h"
+#include "core/arch/aarch64/early_map.h"
 #include "core/boot/limine.h"
 #include "core/bootinfo.h"
 #include <arch/cpu.h>
-#include <arch/pte.h>
 
 constexpr u64 IMAGE_SLOT = PT_ENTRIES - 1;
-
-extern pte_t early_root[PT_ENTRIES], early_direct[PT_ENTRIES]; // boot_image.S; zero
 
 // Which serial port there is, the device tree or ACPI's tables say, and they are out of reach when
 // this is called: what it would say is seen with a debugger only.
 void limine_say(const char *)
 {
-}
-
-static void direct_map_fill(void)
-{
-	for (u64 gib = 0; gib < PT_ENTRIES; gib++)
-		early_direct[gib] = gib * GiB | BLOCK_DEVICE;
-	for (u32 i = 0; i < bootinfo.nmem; i++) {
-		const struct bootmem *m = &bootinfo.mem[i];
-		u64 last = (m->base + m->len - 1) / GiB;
-
-		if (m->type == BOOTMEM_RESERVED || m->type == BOOTMEM_FRAMEBUFFER)
-			continue;
-		for (u64 gib = m->base / GiB; gib <= last && gib < PT_ENTRIES; gib++)
-			early_direct[gib] = gib * GiB | BLOCK_NORMAL_DATA;
-	}
 }
 
 static phys_t image_phys(const void *p)
@@ -101,11 +84,13 @@ void limine_leave_loader(u64 direct_map)
 			"the first memory type of the boot loader is not write-back memory, as the kernel's is.");
 	if ((cpu_sysreg_read("tcr_el1") >> 16 & 0x3f) != 16)
 		limine_fatal("the boot loader set up other than four levels of page tables.");
-	direct_map_fill();
+	for (u64 gib = 0; gib < PT_ENTRIES; gib++)
+		early_direct[gib] = gib * GiB | BLOCK_DEVICE;
 	for (u32 half = 0; half < PT_ENTRIES; half += PT_KERNEL_FIRST) {
 		early_root[half + pt_index(DIRECT_MAP_BASE, PT_ROOT_LEVEL) % PT_KERNEL_FIRST] =
 			pte_table_supervisor(image_phys(early_direct));
 		early_root[half + IMAGE_SLOT % PT_KERNEL_FIRST] = loader_root[IMAGE_SLOT];
 	}
 	root_switch();
+	early_map_memory();
 }

@@ -26,6 +26,8 @@ enum gicd_reg : u32 {
 	GICD_IGROUPR = 0x80,
 	GICD_ISENABLER = 0x100,
 	GICD_ICENABLER = 0x180,
+	GICD_ISPENDR = 0x200,
+	GICD_ICPENDR = 0x280,
 	GICD_IPRIORITYR = 0x400,
 	GICD_ITARGETSR = 0x800, // GICv2
 	GICD_ICFGR = 0xc00,
@@ -58,7 +60,8 @@ struct gic_driver {
 	void (*route)(u32 spi, u32 cpu);
 	void (*trigger)(u32 intid, bool level); // while it is disabled
 	void (*enable)(u32 intid);
-	void (*disable)(u32 intid); // returns when it is
+	void (*disable)(u32 intid);	// returns when it is
+	void (*pend)(u32 spi, bool on); // as if raised, or not
 };
 // *nspis: how many shared interrupts it has. nullptr: it does not work, which was said.
 const struct gic_driver *gicv2_init(u32 *nspis);

@@ -91,6 +91,11 @@ static void v2_disable(u32 intid)
 	(void)mmio_read32(distributor + GICD_ICENABLER + intid / 32 * 4);
 }
 
+static void v2_pend(u32 spi, bool on)
+{
+	gicd_bit_set(distributor, on ? GICD_ISPENDR : GICD_ICPENDR, spi);
+}
+
 const struct gic_driver *gicv2_init(u32 *nspis)
 {
 	static const struct gic_driver driver = {
@@ -103,6 +108,7 @@ const struct gic_driver *gicv2_init(u32 *nspis)
 		.trigger = v2_trigger,
 		.enable = v2_enable,
 		.disable = v2_disable,
+		.pend = v2_pend,
 	};
 
 	if (!machine.gicd.len || !machine.gicc.len) {

@@ -214,6 +214,11 @@ static void region_walk(struct machine_range region)
 	}
 }
 
+static void v3_pend(u32 spi, bool on)
+{
+	gicd_bit_set(distributor, on ? GICD_ISPENDR : GICD_ICPENDR, spi);
+}
+
 const struct gic_driver *gicv3_init(u32 *nspis)
 {
 	static const struct gic_driver driver = {
@@ -226,6 +231,7 @@ const struct gic_driver *gicv3_init(u32 *nspis)
 		.trigger = v3_trigger,
 		.enable = v3_enable,
 		.disable = v3_disable,
+		.pend = v3_pend,
 	};
 
 	if (machine.gicd.len < FRAME) {

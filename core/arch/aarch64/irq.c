@@ -179,6 +179,16 @@ void irq_line_describe(const struct machine_irq *irq)
 		bitmap_set(edges, irq->intid);
 }
 
+void irq_line_raise(u32 line)
+{
+	gic->pend(line, true);
+}
+
+void irq_line_lower(u32 line)
+{
+	gic->pend(line, false);
+}
+
 static void line_start_locked(struct irq_desc *d, u32 cpu)
 {
 	desc_publish_locked(d);

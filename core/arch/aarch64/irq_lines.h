@@ -7,3 +7,6 @@
 // That a line is triggered as firmware says; lines are level-triggered otherwise. Boot CPU, before
 // handlers are added.
 void irq_line_describe(const struct machine_irq *irq);
+// For tests: the line's interrupt is pending, or not, whatever its device says.
+void irq_line_raise(u32 line);
+void irq_line_lower(u32 line);

@@ -70,6 +70,7 @@
 #define LIMINE_RSDP_ID		     {LIMINE_COMMON_MAGIC, 0xc5e77b6b397e7b43, 0x27637845accdcf3c}
 #define LIMINE_EFI_SYSTEM_TABLE_ID   {LIMINE_COMMON_MAGIC, 0x5ceba5163eaaf6d6, 0x0a6981610cf65fcc}
 #define LIMINE_EXECUTABLE_ADDRESS_ID {LIMINE_COMMON_MAGIC, 0x71ba76863cc55f63, 0xb2644a48c516a487}
+#define LIMINE_BOOT_TIME_ID	     {LIMINE_COMMON_MAGIC, 0x502746e184c088aa, 0xfbc5ec83e6327893}
 #define LIMINE_DTB_ID		     {LIMINE_COMMON_MAGIC, 0xb40ddb48fb54bac7, 0x545081493f81ffb7}
 
 constexpr unsigned limine_base_revision = 3;
@@ -258,6 +259,11 @@ struct limine_executable_address_response {
 	uint64_t revision;
 	uint64_t physical_base;
 	uint64_t virtual_base;
+};
+
+struct limine_boot_time_response {
+	uint64_t revision;
+	int64_t boot_time; /* seconds since 1970, UTC */
 };
 
 struct limine_dtb_response {

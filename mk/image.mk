@@ -47,7 +47,7 @@ $(BUILD)/busybox: tools/initrd.py
 EFI_NAME := $(if $(filter aarch64,$(ARCH)),BOOTAA64.EFI,BOOTX64.EFI)
 EFI_LOADER := $(BUILD)/boot/$(EFI_NAME)
 EFI_SRCS := $(sort $(wildcard boot/*.c boot/arch/$(ARCH)/*.c boot/arch/$(ARCH)/*.S) \
-	base/acpi.c base/string.c)
+	base/acpi.c base/civil_time.c base/string.c)
 EFI_OBJS := $(addprefix $(BUILD)/boot/obj/,$(addsuffix .obj,$(EFI_SRCS)))
 EFI_FLAGS := --target=$(ARCH)-unknown-windows -ffreestanding -nostdlibinc -I. \
 	-ffile-prefix-map=$(CURDIR)/=

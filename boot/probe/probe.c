@@ -36,6 +36,7 @@ REQUEST struct limine_entry_point_request entry_point = {{LIMINE_ENTRY_POINT_ID,
 REQUEST struct limine_request executable = {LIMINE_EXECUTABLE_FILE_ID, 0, nullptr};
 REQUEST struct limine_request modules = {LIMINE_MODULE_ID, 0, nullptr};
 REQUEST struct limine_request rsdp = {LIMINE_RSDP_ID, 0, nullptr};
+REQUEST struct limine_request boot_time = {LIMINE_BOOT_TIME_ID, 0, nullptr};
 REQUEST struct limine_request dtb = {LIMINE_DTB_ID, 0, nullptr};
 REQUEST struct limine_request address = {LIMINE_EXECUTABLE_ADDRESS_ID, 0, nullptr};
 REQUEST struct limine_request unknown = {{LIMINE_COMMON_MAGIC, 0x1234, 0x5678}, 0, nullptr};
@@ -313,6 +314,7 @@ void probe_main(const uint64_t *state)
 	struct limine_executable_cmdline_response *c = cmdline.response;
 	struct limine_firmware_type_response *f = firmware.response;
 	struct limine_paging_mode_response *p = paging.req.response;
+	struct limine_boot_time_response *t = boot_time.response;
 
 	arch_start();
 	put("probe: start\n");
@@ -331,6 +333,7 @@ void probe_main(const uint64_t *state)
 	put("cmdline=");
 	put(c ? c->cmdline : "(no response)");
 	put("\n");
+	put_number("boot time", t ? (uint64_t)t->boot_time : 0);
 	arch_check_cpu(state);
 	check_paging();
 	check_memmap();

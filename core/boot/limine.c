@@ -34,6 +34,7 @@ LIMINE_REQUEST struct limine_request framebuffer_request = {LIMINE_FRAMEBUFFER_I
 LIMINE_REQUEST struct limine_request memmap_request = {LIMINE_MEMMAP_ID, 0, nullptr};
 LIMINE_REQUEST struct limine_request module_request = {LIMINE_MODULE_ID, 0, nullptr};
 LIMINE_REQUEST struct limine_request rsdp_request = {LIMINE_RSDP_ID, 0, nullptr};
+LIMINE_REQUEST struct limine_request time_request = {LIMINE_BOOT_TIME_ID, 0, nullptr};
 LIMINE_REQUEST struct limine_request dtb_request = {LIMINE_DTB_ID, 0, nullptr};
 LIMINE_REQUEST struct limine_request address_request = {LIMINE_EXECUTABLE_ADDRESS_ID, 0, nullptr};
 
@@ -164,6 +165,7 @@ static void take_tables(void)
 {
 	const struct limine_rsdp_response *rsdp = rsdp_request.response;
 	const struct limine_dtb_response *dtb = dtb_request.response;
+	const struct limine_boot_time_response *time = time_request.response;
 
 	/* Physical in base revision 3; other revisions, and loaders that confuse them, give the
 	 * direct map's address. */
@@ -172,6 +174,8 @@ static void take_tables(void)
 								 : rsdp->address);
 	if (dtb && dtb->dtb)
 		bootinfo.dtb = direct_to_phys(dtb->dtb);
+	if (time)
+		bootinfo.unix_s = time->boot_time;
 }
 
 void limine_start(void)

@@ -11,6 +11,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -114,6 +115,7 @@ def test_loader_keeps_the_protocol(tmp_path, module, iso):
     assert "framebuffer=none" in report
     assert "rsdp=none" not in report
     assert "dtb=none" in report
+    assert abs(int(re.search("boot time=(0x[0-9a-f]+)", report)[1], 16) - time.time()) < 2 * TIMEOUT_S
 
 
 @only_on_arm

@@ -330,7 +330,7 @@ bool thread_wake_sync(struct thread *t)
 
 void thread_interrupt(struct thread *t, bool kill)
 {
-	u32 old = __atomic_fetch_or(&t->interrupted.v, kill ? 3 : 1, __ATOMIC_SEQ_CST);
+	u32 old = atomic_fetch_or(&t->interrupted, kill ? 3 : 1);
 
 	atomic_or(&t->work, WORK_SIGNAL);
 	u32 mask = THREAD_INTERRUPTIBLE;
@@ -346,7 +346,7 @@ void thread_interrupt(struct thread *t, bool kill)
 void thread_interrupt_clear(void)
 {
 	struct thread *t = current();
-	__atomic_fetch_and(&t->interrupted.v, ~1u, __ATOMIC_SEQ_CST);
+	(void)atomic_fetch_and(&t->interrupted, ~1u);
 }
 
 void thread_prepare_sleep(u32 state)

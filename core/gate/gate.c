@@ -36,7 +36,8 @@
 //
 // Assembly does what is done on every call: the CPU's own stack (stacks[cpu]) is claimed, checked
 // and entered there. gate_call_slow() here does it when that stack is in use or has no memory yet,
-// and for isolated services, whose callers' registers are hidden as well.
+// for callers that are elevated, and for isolated services, whose callers' registers are hidden as
+// well.
 //
 // Locks. None on the way. gate_stack.thread is claimed by compare-and-exchange; the rest of a
 // record is written by the thread that claimed it.
@@ -125,7 +126,11 @@ long gate_call_slow(struct gate_port *p, u32 op, u64 a1, u64 a2, u64 a3, u64 a4,
 			gate_stack_wake(s);
 		return r;
 	}
+	u32 elevated = t->elevated; // of whoever called us: the service is not
+
+	t->elevated = 0;
 	r = arch_gate_enter(st, p, op, a1, a2, a3, a4, a5);
+	t->elevated = elevated;
 	if (hide)
 		arch_gate_registers_unhide(kept);
 	return r;

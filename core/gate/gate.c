@@ -262,14 +262,6 @@ void gate_sleep_overdue(void)
 	atomic_or(&current()->work, WORK_RESCHED); // so that the call returns by gate_resume
 }
 
-// Where the service called from: the return address on top of its stack, behind the stub.
-static u64 caller_address(const struct trap_frame *f)
-{
-	u64 address = 0;
-
-	return service_copy_in(&address, frame_sp(f), sizeof(address)) ? address : 0;
-}
-
 constexpr u32 REFUSALS_LOGGED = 16; // of each stack
 
 long gate_refuse(u32 call, u32 argument, int err)
@@ -282,7 +274,7 @@ long gate_refuse(u32 call, u32 argument, int err)
 		return err;
 	if (st->refused++ >= REFUSALS_LOGGED)
 		return err;
-	address = caller_address(thread_entry_frame(current()));
+	address = arch_stub_caller(thread_entry_frame(current()));
 	const char *where = service_symbol(s, address, &offset, &size);
 
 	log_warn("%s: %s refused: register %u of its arguments: error %d, called at %s+%#llx",

@@ -35,6 +35,15 @@
  * data); no usable IDT; the PICs and the I/O APICs masked; PAT WB, WT, UC-, UC, WP, WC, -, -; RSP
  * at a stack of at least 64 KiB that holds a return address of zero; all other general registers
  * zero.
+ *
+ * The state of an AArch64 CPU at entry: EL1 with SP_EL0 (EL1t), little-endian, whatever the
+ * firmware ran at; the MMU and the caches on (SCTLR_EL1.M, C, I), alignment checked for SP alone
+ * (SA, SA0, not A), the other fields 0 or as reserved; pages of 4 KiB and halves of 48 bits (T0SZ
+ * and T1SZ 16); TTBR1_EL1 has the address space described above, TTBR0_EL1 is the kernel's to use;
+ * of MAIR_EL1 some entry is write-back memory and some entry what framebuffers have, and the others
+ * may be changed; VBAR_EL1 is undefined; higher exception levels keep neither vector registers nor
+ * counters and timers from EL1; SP at a stack of at least 64 KiB; X0 to X30 zero. Interrupt
+ * controllers are as the firmware left them; our loader masks all interrupts in PSTATE.
  */
 
 #include <stdint.h>
@@ -61,6 +70,7 @@
 #define LIMINE_RSDP_ID		     {LIMINE_COMMON_MAGIC, 0xc5e77b6b397e7b43, 0x27637845accdcf3c}
 #define LIMINE_EFI_SYSTEM_TABLE_ID   {LIMINE_COMMON_MAGIC, 0x5ceba5163eaaf6d6, 0x0a6981610cf65fcc}
 #define LIMINE_EXECUTABLE_ADDRESS_ID {LIMINE_COMMON_MAGIC, 0x71ba76863cc55f63, 0xb2644a48c516a487}
+#define LIMINE_BOOT_TIME_ID	     {LIMINE_COMMON_MAGIC, 0x502746e184c088aa, 0xfbc5ec83e6327893}
 #define LIMINE_DTB_ID		     {LIMINE_COMMON_MAGIC, 0xb40ddb48fb54bac7, 0x545081493f81ffb7}
 
 constexpr unsigned limine_base_revision = 3;
@@ -168,7 +178,7 @@ struct limine_framebuffer_response {
 	struct limine_framebuffer **framebuffers;
 };
 
-/* x86-64: 0 is four-level paging, 1 five-level. Without this request a kernel gets four levels. */
+/* 0 is four-level paging, 1 five-level. Without this request a kernel gets four levels. */
 struct limine_paging_mode_request {
 	struct limine_request req;
 	uint64_t mode;
@@ -249,6 +259,11 @@ struct limine_executable_address_response {
 	uint64_t revision;
 	uint64_t physical_base;
 	uint64_t virtual_base;
+};
+
+struct limine_boot_time_response {
+	uint64_t revision;
+	int64_t boot_time; /* seconds since 1970, UTC */
 };
 
 struct limine_dtb_response {

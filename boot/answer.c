@@ -238,6 +238,17 @@ static reason answer_address(struct handover *h, struct limine_request *req)
 	return nullptr;
 }
 
+static reason answer_time(struct handover *, struct limine_request *req)
+{
+	int64_t now;
+
+	if (!firmware_time(&now))
+		return nullptr;
+	RESPOND(struct limine_boot_time_response);
+	r->boot_time = now;
+	return nullptr;
+}
+
 /* The firmware's copy need not lie in memory that the direct map covers. */
 static reason answer_dtb(struct handover *, struct limine_request *req)
 {
@@ -275,6 +286,7 @@ static const struct answer {
 	{LIMINE_RSDP_ID, sizeof(struct limine_request), answer_rsdp},
 	{LIMINE_EFI_SYSTEM_TABLE_ID, sizeof(struct limine_request), answer_efi},
 	{LIMINE_EXECUTABLE_ADDRESS_ID, sizeof(struct limine_request), answer_address},
+	{LIMINE_BOOT_TIME_ID, sizeof(struct limine_request), answer_time},
 	{LIMINE_DTB_ID, sizeof(struct limine_request), answer_dtb},
 };
 

@@ -15,8 +15,16 @@ extern const uint32_t arch_elf_relative;
 /* Whether this machine, as the firmware left it, can enter a kernel at all. */
 [[nodiscard]] reason arch_check(void);
 
-/* A root table being filled; its pages come from a pool that the caller allocated, zeroed, before.
- */
+/* Entries of page tables, which have four levels of 512 entries. What is not in use is 0. A table's
+ * entry allows all that its pages' entries allow; of those the address is in arch_entry_address,
+ * the size 1 << shift, up to what arch_largest_shift says, and rights are of enum map_rights. */
+extern const uint64_t arch_entry_address;
+unsigned arch_largest_shift(void);
+uint64_t arch_entry_table(uint64_t table);
+uint64_t arch_entry_page(uint64_t page, unsigned shift, unsigned rights);
+
+/* space.c: a root table being filled; its pages come from a pool that the caller allocated, zeroed,
+ * before. */
 struct space {
 	uint64_t *root;
 	uint8_t *pool;
@@ -27,6 +35,10 @@ struct space {
 [[nodiscard]] bool space_init(struct space *space, void *pool, uint64_t pool_pages);
 [[nodiscard]] bool space_map(struct space *space, uint64_t virt, uint64_t phys, uint64_t len_bytes,
 			     unsigned rights);
+
+/* Memory into which code was written as data can be executed from now on, also by a CPU whose
+ * caches are off. */
+void arch_code_written(const void *start, uint64_t len_bytes);
 
 /* Learns from the firmware's tables what arch_enter must silence. tables: the ACPI RSDP, or null.
  */

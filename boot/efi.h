@@ -118,6 +118,23 @@ struct efi_boot_services {
 static_assert(offsetof(struct efi_boot_services, exit_boot_services) == 232);
 static_assert(offsetof(struct efi_boot_services, locate_protocol) == 320);
 
+/* UEFI 2.10, 8.3: time. */
+constexpr int16_t EFI_UNSPECIFIED_TIMEZONE = 0x7ff;
+
+struct efi_time {
+	uint16_t year;
+	uint8_t month, day, hour, minute, second, pad1;
+	uint32_t nanosecond;
+	int16_t time_zone; /* minutes: UTC = this time + time_zone */
+	uint8_t daylight, pad2;
+};
+static_assert(sizeof(struct efi_time) == 16);
+
+struct efi_runtime_services {
+	struct efi_table_header hdr;
+	efi_status (*get_time)(struct efi_time *time, void *capabilities);
+};
+
 struct efi_configuration_table {
 	struct efi_guid guid;
 	void *table;
@@ -133,7 +150,7 @@ struct efi_system_table {
 	struct efi_text_output *con_out;
 	efi_handle standard_error_handle;
 	void *std_err;
-	void *runtime_services;
+	struct efi_runtime_services *runtime;
 	struct efi_boot_services *boot;
 	uint64_t table_count;
 	struct efi_configuration_table *tables;

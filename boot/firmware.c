@@ -2,6 +2,7 @@
 // Console, pages and tables of the firmware.
 #include <stdarg.h>
 
+#include "base/civil_time.h"
 #include "boot/loader.h"
 
 struct efi_system_table *efi;
@@ -114,4 +115,26 @@ void *firmware_table(const struct efi_guid *guid)
 		if (memcmp(&efi->tables[i].guid, guid, sizeof(*guid)) == 0)
 			return efi->tables[i].table;
 	return nullptr;
+}
+
+bool firmware_time(int64_t *unix_s)
+{
+	struct efi_time t;
+	struct civil_time civil;
+
+	if (efi->runtime->get_time(&t, nullptr))
+		return false;
+	civil = (struct civil_time){.year = t.year,
+				    .month = t.month,
+				    .day = t.day,
+				    .hour = t.hour,
+				    .minute = t.minute,
+				    .second = t.second};
+	if (!civil_is_valid(&civil))
+		return false;
+	*unix_s = civil_to_unix(&civil);
+	/* Clocks that do not say run by UTC on machines like these. */
+	if (t.time_zone != EFI_UNSPECIFIED_TIMEZONE)
+		*unix_s += t.time_zone * 60;
+	return true;
 }

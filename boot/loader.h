@@ -34,6 +34,9 @@ void say(const char *format, ...);
 /* The firmware's table with this id, or null. */
 void *firmware_table(const struct efi_guid *guid);
 
+/* The date by the firmware's clock, in seconds since 1970. False: it has none that is set. */
+[[nodiscard]] bool firmware_time(int64_t *unix_s);
+
 constexpr uint64_t PAGE_SIZE = EFI_PAGE_SIZE;
 
 /* Physical addresses are pointers here: UEFI maps memory one to one. */

@@ -3,8 +3,8 @@
 
 /*
  * The loader is the UEFI door of Halyard, and of any kernel for the Limine boot protocol, base
- * revision 3. It lies on a volume as EFI/BOOT/BOOTX64.EFI and reads /boot/halyard.conf from the
- * same volume.
+ * revision 3. It lies on a volume as EFI/BOOT/BOOTX64.EFI, or BOOTAA64.EFI, and reads
+ * /boot/halyard.conf from the same volume.
  *
  * It goes through three states.
  *  1. Under the firmware. Files are read, checked and laid out; requests are answered except for
@@ -239,6 +239,7 @@ static bool boot(efi_handle self)
 		why = requests_answer(&h);
 	if (why)
 		return fail(h.config.kernel, why);
+	arch_code_written(h.image.mem, h.image.len_bytes);
 	h.stack_size = align_up(h.stack_size, PAGE_SIZE);
 	stack = pages_alloc(h.stack_size, PAGE_SIZE);
 	if (!stack)

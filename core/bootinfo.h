@@ -28,6 +28,7 @@ struct bootinfo {
 	phys_t initrd;
 	u64 initrd_len; // 0: none
 	phys_t dtb;
+	s64 unix_s; // the date, seconds since 1970; 0: not told
 	char cmdline[CMDLINE_MAX];
 	bool cmdline_truncated;
 	bool has_fb;

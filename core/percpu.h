@@ -2,8 +2,11 @@
 // Per-CPU variables. They live in section .percpu, which smp_init() copies once per CPU.
 // Privileged.
 //
-// this_cpu_read/write/add are single instructions and safe against migration and interrupts of this
-// CPU; this_cpu_ptr needs preemption (or migration) off for as long as the pointer is used.
+// this_cpu_read/write/add are safe against migration and interrupts of this CPU. this_cpu_nest and
+// this_cpu_unnest add 1 to a u32 and take it off, where whoever interrupts leaves the lower half of
+// it as it was, and nobody migrates while that is not 0; this_cpu_unnest_is_zero tells whether all
+// of it is 0 then. this_cpu_ptr needs preemption (or migration) off for as long as the pointer is
+// used.
 #pragma once
 #include "base/compiler.h"
 #include "base/types.h"

@@ -21,18 +21,18 @@ void preempt_schedule_irq(
 
 static __always_inline void preempt_disable(void)
 {
-	this_cpu_add(preempt_count, 1);
+	this_cpu_nest(preempt_count);
 	barrier();
 }
 static __always_inline void preempt_enable_no_resched(void)
 {
 	barrier();
-	this_cpu_add(preempt_count, (u32)-1);
+	this_cpu_unnest(preempt_count);
 }
 static __always_inline void preempt_enable(void)
 {
 	barrier();
-	if (unlikely(this_cpu_dec_is_zero(preempt_count)))
+	if (unlikely(this_cpu_unnest_is_zero(preempt_count)))
 		preempt_schedule();
 }
 static inline bool in_interrupt(void)

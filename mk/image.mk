@@ -47,7 +47,7 @@ $(BUILD)/busybox: tools/initrd.py
 EFI_NAME := $(if $(filter aarch64,$(ARCH)),BOOTAA64.EFI,BOOTX64.EFI)
 EFI_LOADER := $(BUILD)/boot/$(EFI_NAME)
 EFI_SRCS := $(sort $(wildcard boot/*.c boot/arch/$(ARCH)/*.c boot/arch/$(ARCH)/*.S) \
-	base/acpi.c base/string.c)
+	base/acpi.c base/civil_time.c base/string.c)
 EFI_OBJS := $(addprefix $(BUILD)/boot/obj/,$(addsuffix .obj,$(EFI_SRCS)))
 EFI_FLAGS := --target=$(ARCH)-unknown-windows -ffreestanding -nostdlibinc -I. \
 	-ffile-prefix-map=$(CURDIR)/=
@@ -70,19 +70,24 @@ $(EFI_LOADER): $(EFI_OBJS)
 
 # A kernel that checks from the inside what a loader did; tests/system/test_uefi_images.py boots it.
 PROBE := $(BUILD)/boot/probe
-PROBE_DIR := boot/arch/$(ARCH)/test
-$(PROBE): $(PROBE_DIR)/probe.c $(PROBE_DIR)/probe.ld abi/limine.h mk/image.mk
+PROBE_SRCS := boot/probe/probe.c boot/arch/$(ARCH)/test/probe.c
+PROBE_OBJS := $(PROBE_SRCS:%=$(PROBE)-obj/%.o)
+$(PROBE)-obj/%.c.o: %.c mk/image.mk
 	@mkdir -p $(@D)
+	$(say) PROBECC $<
+	$(Q)$(CC) $(KERNEL_FLAGS) -std=c23 -O2 -fno-stack-protector $(WARNINGS) -MMD -MP -c $< -o $@
+
+$(PROBE): $(PROBE_OBJS) boot/probe/probe.ld
 	$(say) PROBE $@
-	$(Q)$(CC) $(KERNEL_FLAGS) -std=c23 -O2 -fno-stack-protector $(WARNINGS) -c $< -o $@.o
 	$(Q)$(LD) $(ARCH_LDFLAGS) -static -nostdlib -z max-page-size=4096 --build-id=none \
-		-T $(PROBE_DIR)/probe.ld $@.o -o $@
+		-T boot/probe/probe.ld $(PROBE_OBJS) -o $@
 
--include $(EFI_OBJS:.obj=.d)
+-include $(EFI_OBJS:.obj=.d) $(PROBE_OBJS:.o=.d)
 
+EFI_CONSOLE := $(if $(filter aarch64,$(ARCH)),ttyAMA0,ttyS0)
 # The disk image and the ISO come from one run, which names the disk image as its result.
 image: $(BUILD)/esp.img $(PROBE)
 $(BUILD)/esp.img: $(KERNEL) $(INITRD) $(EFI_LOADER) tools/mkimage.py
 	$(say) IMAGE $@
 	$(Q)$(PYTHON) tools/mkimage.py --arch $(ARCH) --kernel $(KERNEL) --initrd $(INITRD) \
-		--cmdline "console=ttyS0 rdinit=/init" -o $@ --iso $(BUILD)/halyard.iso
+		--cmdline "console=$(EFI_CONSOLE) rdinit=/init" -o $@ --iso $(BUILD)/halyard.iso

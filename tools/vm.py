@@ -42,7 +42,6 @@ PANIC = re.compile(rb"K(?:ernel panic|ERNEL PANIC)")
 SILENCE_S = 0.5
 # A panicking kernel may still print registers and backtraces; after this it is taken as hung.
 PANIC_GRACE_S = 5.0
-OVMF = ["/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/qemu/OVMF.fd"]
 F_SETPIPE_SZ = 1031
 PR_SET_PDEATHSIG = 1
 
@@ -63,6 +62,23 @@ MACHINES = {
                       "q35", "ttyS0", "BOOTX64.EFI", ""),
     "aarch64": Machine("qemu-system-aarch64", "qemu-system-arm",
                        "virt", "ttyAMA0", "BOOTAA64.EFI", ".Image"),
+}
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """UEFI for a CPU architecture: where it may lie, Debian's package, and a disk that it boots from: one
+    that the kernel has no driver for, so that /dev/vda is the first of --disk."""
+    paths: tuple[str, ...]
+    package: str
+    disk: tuple[str, ...]
+
+
+FIRMWARE = {
+    "x86_64": Firmware(("/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF_CODE.fd",
+                        "/usr/share/qemu/OVMF.fd"), "ovmf", ("ide-hd",)),
+    "aarch64": Firmware(("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",), "qemu-efi-aarch64",
+                        ("virtio-scsi-pci", "scsi-hd")),
 }
 
 
@@ -269,9 +285,10 @@ def boot_arguments(options: Options, kernel: str, initrd: str, append: str, fold
     """QEMU's arguments for what is booted, by -kernel or from a private UEFI disk image."""
     if not options.uefi:
         return ["-kernel", kernel, "-initrd", initrd, "-append", append]
-    firmware = next((path for path in OVMF if os.path.exists(path)), None)
-    if firmware is None:
-        raise VmError("no UEFI firmware; on Debian: apt-get install ovmf")
+    firmware = FIRMWARE[options.arch]
+    code = next((path for path in firmware.paths if os.path.exists(path)), None)
+    if code is None:
+        raise VmError(f"no UEFI firmware; on Debian: apt-get install {firmware.package}")
     need(options.arch, options.built(f"boot/{MACHINES[options.arch].loader}"))
     image = os.path.join(folder, "esp.img")
     tool = os.path.join(ROOT, "tools", "mkimage.py")
@@ -280,8 +297,9 @@ def boot_arguments(options: Options, kernel: str, initrd: str, append: str, fold
          "--cmdline", append, "-o", image], capture_output=True, text=True, check=False, cwd=ROOT)
     if result.returncode != 0:
         raise VmError(f"mkimage.py failed: {result.stderr.strip()}")
-    return ["-bios", firmware, "-drive", f"file={image},if=none,id=esp,format=raw,snapshot=on",
-            "-device", "ide-hd,drive=esp,bootindex=0"]
+    return ["-bios", code, "-drive", f"file={image},if=none,id=esp,format=raw,snapshot=on",
+            *(word for device in firmware.disk[:-1] for word in ("-device", device)),
+            "-device", f"{firmware.disk[-1]},drive=esp,bootindex=0"]
 
 
 # --- the guest ------------------------------------------------------------------------------------

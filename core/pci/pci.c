@@ -182,7 +182,7 @@ int pci_enable(struct pci_device *d, bool bus_master)
 
 	for (u32 i = 0; i < 6; i++) {
 		const struct pci_bar *b = &d->bar[i];
-		if (!b->len)
+		if (!b->len || (b->io && !ARCH_PCI_PORTS))
 			continue;
 		if (!b->base) {
 			log_warn("pci: %02x:%02x.%u: firmware gave BAR %u no address", d->bus,

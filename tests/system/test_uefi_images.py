@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The UEFI loader and the images: what it promises to a kernel, and what it says about bad files.
 
-The probe kernel (boot/arch/*/test) judges the loader from the inside; here it is put into images,
-booted by OVMF, and its report read.
+The probe kernel (boot/probe) judges the loader from the inside; here it is put into images, booted
+by Debian's UEFI firmware for the CPU, and its report read.
 """
 
 import os
@@ -11,36 +11,46 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, "build", "x86_64")
+from conftest import ARCH, ROOT, vm
+
+BUILD = os.path.join(ROOT, "build", ARCH)
 KERNEL = os.path.join(BUILD, "halyard")
 INITRD = os.path.join(BUILD, "initrd.cpio")
 PROBE = os.path.join(BUILD, "boot", "probe")
-LOADER = os.path.join(BUILD, "boot", "BOOTX64.EFI")
-FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+LOADER = os.path.join(BUILD, "boot", vm.MACHINES[ARCH].loader)
 TIMEOUT_S = 60
 CMDLINE = "console=ttyS0 probe=1 \"two words\" last"
+# Board, the device by which the probe ends QEMU where the board cannot, framebuffers that the firmware
+# knows, and an ELF machine of another CPU.
+BOARD, DEBUG_EXIT, FRAMEBUFFERS, OTHER_CPU = {
+    "x86_64": ("q35", ["-device", "isa-debug-exit,iobase=0xf4"], ["VGA", "bochs-display"], 183),
+    "aarch64": ("virt", [], ["ramfb"], 62),
+}[ARCH]
+only_on_arm = pytest.mark.skipif(ARCH != "aarch64", reason="only AArch64 has this")
+only_on_x86 = pytest.mark.skipif(ARCH != "x86_64", reason="only x86-64 has this")
 
 
 def build_image(folder, *arguments: str, kernel: str = PROBE, iso: bool = False) -> str:
     """Runs mkimage.py; returns the disk image or the ISO."""
     disk, disc = str(folder / "disk.img"), str(folder / "disc.iso")
     command = [sys.executable, os.path.join(ROOT, "tools", "mkimage.py"), "--kernel", kernel,
-               "--loader", LOADER, "-o", disk, *arguments]
+               "--arch", ARCH, "--loader", vm.need(ARCH, LOADER), "-o", disk, *arguments]
     subprocess.run(command + (["--iso", disc] if iso else []), check=True, timeout=TIMEOUT_S)
     return disc if iso else disk
 
 
-def boot(image: str, *options: str, until: str = "") -> str:
-    """Boots an image under OVMF and returns what came out of the serial port, without control
+def boot(image: str, *options: str, until: str = "", board: str = BOARD) -> str:
+    """Boots an image under the firmware and returns what came out of the serial port, without control
     sequences, until the guest ends QEMU or a line matches `until`."""
     media = ["-cdrom", image] if image.endswith(".iso") else ["-drive", f"format=raw,file={image}"]
-    command = ["timeout", str(TIMEOUT_S), "qemu-system-x86_64", "-M", "q35", "-nodefaults", "-cpu",
-               "max", "-display", "none", "-bios", FIRMWARE, "-serial", "stdio", "-no-reboot", "-m",
-               "256", "-device", "isa-debug-exit,iobase=0xf4", *options, *media]
+    firmware = next(path for path in vm.FIRMWARE[ARCH].paths if os.path.exists(path))
+    command = ["timeout", str(TIMEOUT_S), vm.MACHINES[ARCH].qemu, "-M", board, "-nodefaults", "-cpu",
+               "max", "-display", "none", "-bios", firmware, "-serial", "stdio", "-no-reboot", "-m",
+               "256", *DEBUG_EXIT, *options, *media]
     lines = []
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT) as qemu:
@@ -103,6 +113,37 @@ def test_loader_keeps_the_protocol(tmp_path, module, iso):
     assert f"module size={module.stat().st_size:#018x}" in report
     assert f"module sum={probe_sum(module.read_bytes()):#018x}" in report
     assert "framebuffer=none" in report
+    assert "rsdp=none" not in report
+    assert "dtb=none" in report
+    assert abs(int(re.search("boot time=(0x[0-9a-f]+)", report)[1], 16) - time.time()) < 2 * TIMEOUT_S
+
+
+@only_on_arm
+def test_device_tree(tmp_path):
+    """Firmware gives ACPI's tables or a device tree; the loader hands over what it gets."""
+    report = boot(build_image(tmp_path), board="virt,acpi=off")
+    judge(report)
+    assert "rsdp=none" in report
+    assert int(re.search("dtb size=(0x[0-9a-f]+)", report)[1], 16) > 1000
+
+
+@only_on_arm
+@pytest.mark.parametrize("gic", ["2", "3"])
+def test_firmware_at_el2(tmp_path, gic):
+    """The kernel is entered at EL1 all the same, and gets there what EL2 could keep: the registers of
+    an interrupt controller that has some, and signed pointers."""
+    report = boot(build_image(tmp_path), board=f"virt,virtualization=on,gic-version={gic}")
+    judge(report)
+    assert ("interrupt controller's registers" in report) == (gic == "3")
+    if gic == "3":
+        assert int(re.search("interrupt controller's registers=(0x[0-9a-f]+)", report)[1], 16) & 1
+    assert int(re.search("signed pointer=(0x[0-9a-f]+)", report)[1], 16) not in (0, 0x1000)
+
+
+@only_on_arm
+@pytest.mark.parametrize("cpu", ["cortex-a57", "cortex-a72", "neoverse-n1"])
+def test_older_cpus(tmp_path, cpu):
+    judge(boot(build_image(tmp_path), "-cpu", cpu, board="virt,virtualization=on"))
 
 
 def test_iso_boots_from_a_stick(tmp_path, module):
@@ -111,15 +152,16 @@ def test_iso_boots_from_a_stick(tmp_path, module):
     judge(boot(str(stick)))
 
 
-@pytest.mark.parametrize("device", ["VGA", "bochs-display"])
+@pytest.mark.parametrize("device", FRAMEBUFFERS)
 def test_framebuffer(tmp_path, device):
     report = boot(build_image(tmp_path), "-device", device)
     judge(report)
     assert "ok framebuffer keeps a pixel" in report
 
 
-def test_much_memory_without_1g_pages(tmp_path):
-    report = boot(build_image(tmp_path), "-m", "6G", "-cpu", "max,pdpe1gb=off", "-smp", "2")
+@pytest.mark.parametrize("cpu", ["max", pytest.param("max,pdpe1gb=off", marks=only_on_x86)])
+def test_much_memory(tmp_path, cpu):
+    report = boot(build_image(tmp_path), "-m", "6G", "-cpu", cpu, "-smp", "2")
     judge(report)
     assert int(re.search("usable=(0x[0-9a-f]+)", report)[1], 16) > 5 << 30
 
@@ -135,7 +177,7 @@ def test_large_module(tmp_path):
     path = tmp_path / "large"
     with open(path, "wb") as out:
         out.truncate(70 << 20)
-    report = boot(build_image(tmp_path, "--initrd", str(path), iso=True))
+    report = boot(build_image(tmp_path, "--initrd", str(path), iso=True), "-m", "512")
     judge(report)
     assert f"module size={70 << 20:#018x}" in report
 
@@ -158,7 +200,7 @@ def poke(data: bytearray, offset: int, layout: str, value: int) -> bytearray:
 BAD_KERNELS = {
     "empty": (lambda d: b"", "is too short to be a kernel"),
     "cut short": (lambda d: d[:6000], "is damaged or cut short: a segment lies outside the file"),
-    "other CPU": (lambda d: poke(d, 18, "H", 183), "is a program for another CPU"),
+    "other CPU": (lambda d: poke(d, 18, "H", OTHER_CPU), "is a program for another CPU"),
     "too large": (lambda d: poke(d, 64 + 2 * 56 + 40, "Q", 0x3f000000), "does not fit into memory"),
     "no requests": (lambda d: d.replace(struct.pack("<Q", 0x6a7b384944536bdc), bytes(8)),
                     "is no kernel for the Limine boot protocol, base revision 3"),
@@ -221,5 +263,6 @@ def test_images_repeat(tmp_path, module):
 @pytest.mark.parametrize("image", ["esp.img", "halyard.iso"])
 def test_kernel_boots(image):
     """What `make image` built brings up the kernel; its log says by which door it came."""
-    report = boot(os.path.join(BUILD, image), "-snapshot", "-device", "VGA", until="entered by Limine")
+    report = boot(os.path.join(BUILD, image), "-snapshot", "-device", FRAMEBUFFERS[0],
+                  until="entered by Limine")
     assert "entered by Limine" in report, report

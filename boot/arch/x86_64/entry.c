@@ -61,6 +61,11 @@ reason arch_check(void)
 	return nullptr;
 }
 
+/* Nothing to do: instruction fetches see what was written. */
+void arch_code_written(const void *, uint64_t)
+{
+}
+
 /* ---- I/O APICs: found under the firmware, whose tables are mapped, and masked after it ---- */
 
 constexpr unsigned IOAPICS_MAX = 64;

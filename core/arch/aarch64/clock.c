@@ -12,6 +12,7 @@
 #include "base/atomic.h"
 #include "base/muldiv.h"
 #include "core/arch/aarch64/cpu_priv.h"
+#include "core/bootinfo.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/page.h"
@@ -145,6 +146,9 @@ void time_init(void)
 		panic("no memory for the clock page");
 	s64 unix_s = rtc_read_unix();
 
+	// UEFI keeps the clock to itself, and the loader says what it showed.
+	if (unix_s < 0 && bootinfo.unix_s)
+		unix_s = bootinfo.unix_s;
 	if (unix_s < 0)
 		log_warn("clock: no usable real-time clock; the date starts in 1970");
 	clock_set_realtime(unix_s < 0 ? 0 : (u64)unix_s * NSEC_PER_SEC);

@@ -2,21 +2,19 @@
 // image.c: the rest of the Image door: bootinfo from the device tree, and a direct map that knows
 // memory from devices. Privileged; boot CPU, before anything else runs.
 #include "core/arch/aarch64/boot_offsets.h"
+#include "core/arch/aarch64/early_map.h"
 #include "core/arch/aarch64/machine.h"
 #include "core/bootinfo.h"
 #include "core/page.h"
 #include <arch/cpu.h>
 #include <arch/mmu.h>
 
-extern pte_t early_direct[PT_ENTRIES]; // boot_image.S
-
-// boot_image.S has made device memory of nearly everything.
-static void map_memory(void)
+void early_map_memory(void)
 {
 	for (u32 i = 0; i < bootinfo.nmem; i++) {
 		const struct bootmem *m = &bootinfo.mem[i];
 
-		if (m->type != BOOTMEM_USABLE)
+		if (m->type == BOOTMEM_RESERVED || m->type == BOOTMEM_FRAMEBUFFER)
 			continue;
 		for (u64 at = align_down(m->base, GiB); at < m->base + m->len; at += GiB) {
 			if (at / GiB >= PT_ENTRIES ||
@@ -44,6 +42,6 @@ void image_start(u64 dtb, u64 kernel_phys)
 	// Without a device tree there is no serial port to complain on: bootinfo_finish() panics.
 	if (!devtree_boot())
 		bootinfo.dtb = phys(0);
-	map_memory();
+	early_map_memory();
 	kernel_main();
 }

@@ -5,6 +5,9 @@
 #include "base/types.h"
 #include "core/pci.h"
 
+// Whether a function's I/O ports can be reached; where not, firmware need not give them addresses.
+constexpr bool ARCH_PCI_PORTS = false;
+
 // The i-th hierarchy that the platform knows where there is no MCFG; false: no more. Where firmware
 // has not done it, its buses are numbered and its functions given addresses now. May sleep.
 // (pci_host.c)

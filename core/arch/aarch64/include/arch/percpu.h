@@ -77,12 +77,23 @@
 			ARCH_PERCPU_ADD_("x", name, v, pc_sum_);       \
 		(void)pc_sum_;                                         \
 	})
-#define this_cpu_dec_is_zero(name)                        \
-	({                                                \
-		u64 pc_sum_;                              \
-		static_assert(sizeof(name) == 4);         \
-		ARCH_PERCPU_ADD_("w", name, -1, pc_sum_); \
-		!(u32)pc_sum_;                            \
+
+#define ARCH_PERCPU_NEST_(insn, name)                                   \
+	({                                                              \
+		u32 pc_half_;                                           \
+		static_assert(sizeof(name) == 4);                       \
+		__asm__ volatile("ldrh %w0, [%1, x18]\n\t" insn         \
+				 " %w0, %w0, #1\n\tstrh %w0, [%1, x18]" \
+				 : "=&r"(pc_half_)                      \
+				 : "r"((uintptr_t)&(name))              \
+				 : "memory");                           \
+	})
+#define this_cpu_nest(name)   ARCH_PERCPU_NEST_("add", name)
+#define this_cpu_unnest(name) ARCH_PERCPU_NEST_("sub", name)
+#define this_cpu_unnest_is_zero(name)  \
+	({                             \
+		this_cpu_unnest(name); \
+		!this_cpu_read(name);  \
 	})
 static __always_inline u64 this_cpu_offset(void)
 {

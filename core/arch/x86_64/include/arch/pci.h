@@ -5,6 +5,9 @@
 #include "base/types.h"
 #include "core/pci.h"
 
+// Whether a function's I/O ports can be reached.
+constexpr bool ARCH_PCI_PORTS = true;
+
 // The i-th hierarchy that the platform knows where there is no MCFG (x86-64: none); false: no more.
 static inline bool arch_pci_host(u32 i, struct pci_host *host)
 {

@@ -19,7 +19,9 @@ extern u64 percpu_self; // per CPU: this CPU's offset (the value of GS base)
 			__asm__ volatile("addq %1, %%gs:%c0" ::"i"(&(name)), "re"((u64)(v)) \
 					 : "memory", "cc");                                 \
 	})
-#define this_cpu_dec_is_zero(name)                                                         \
+#define this_cpu_nest(name)   this_cpu_add(name, 1)
+#define this_cpu_unnest(name) this_cpu_add(name, (u32) - 1)
+#define this_cpu_unnest_is_zero(name)                                                      \
 	({                                                                                 \
 		bool z_;                                                                   \
 		__asm__ volatile("decl %%gs:%c1" : "=@ccz"(z_) : "i"(&(name)) : "memory"); \

@@ -19,6 +19,9 @@ struct trap_frame;
 // tables before it is read.
 void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp);
 
+// The same of what was interrupted with these registers.
+void backtrace_print_frame(enum log_level level, const struct trap_frame *f);
+
 // The same where the current thread is inside a service, wherever ip is: a service may have jumped
 // into core, or into nothing. Its caller is found through the gate.
 void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp);

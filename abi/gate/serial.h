@@ -32,7 +32,7 @@ constexpr u32 SERIAL_BYTES_MAX = 256; // of one write or receive
 constexpr int SERIAL_FULL = 1; // gate_serial_receive(): no more until resume()
 
 struct serial_params {
-	char prefix[8]; // "ttyS"
+	char prefix[8]; // "ttyS", "ttyAMA"
 	u32 unit;	// ttyS0 is 0
 	struct serial_line line;
 	u64 cookie;

@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/panic.h"
 #include <arch/cpu.h>
+#include <arch/frame.h>
 #include <arch/gate.h>
 
 #include "base/fmt.h"
@@ -109,6 +110,7 @@ struct walk {
 	enum log_level level;
 	uintptr_t ip, fp;
 	bool is_return;
+	uintptr_t link; // of what was interrupted: who called it, perhaps; 0: the stack has it all
 	const struct gate_stack *gate; // the innermost that was not passed yet
 	bool in_service;
 	u32 frames; // printed since the last gate
@@ -131,13 +133,40 @@ static bool walk_gate(struct walk *w)
 	return true;
 }
 
+static const char *function_of(uintptr_t ip)
+{
+	u64 offset, size;
+	const char *service;
+
+	return lookup(ip, &offset) ?: service_symbol_of(ip, &offset, &size, &service);
+}
+
+// Where a CPU keeps return addresses in a register, one is not on the stack before the interrupted
+// function has made its frame, and after it has dropped it. Later the register leads back into the
+// function itself, or is what the stack has too.
+static bool walk_link(struct walk *w)
+{
+	uintptr_t link = w->link, saved;
+	const char *caller = link ? function_of(link - 1) : nullptr;
+
+	w->link = 0;
+	if (!caller || caller == function_of(w->ip) ||
+	    (arch_word_read(w->fp + sizeof(saved), &saved) && saved == link))
+		return false;
+	w->ip = link;
+	w->is_return = true;
+	return true;
+}
+
 // To the caller's frame; false: it cannot be found.
 static bool walk_up(struct walk *w)
 {
 	enum frame_context context;
 	uintptr_t next;
 
-	if (arch_backtrace_trap(&w->ip, &w->fp, &w->is_return, &context)) {
+	if (w->link && walk_link(w))
+		return true;
+	if (arch_backtrace_trap(&w->ip, &w->fp, &w->link, &w->is_return, &context)) {
 		if (context == FRAME_PROGRAM)
 			return false;
 		klog(w->level, context == FRAME_SERVICE ? "  --- call from a service ---"
@@ -171,18 +200,28 @@ static void walk(struct walk *w)
 	}
 }
 
-void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp)
+static void walk_here(struct walk *w)
 {
 	const struct thread *t = current();
-	struct walk w = {.level = level, .ip = ip, .fp = fp};
 	u64 offset, size;
 	const char *service = nullptr;
 
 	if (t && arch_kernel_range_readable((uintptr_t)t, sizeof(*t)))
-		w.gate = t->gate;
-	(void)service_symbol_of(ip, &offset, &size, &service);
-	w.in_service = w.gate && service;
-	walk(&w);
+		w->gate = t->gate;
+	(void)service_symbol_of(w->ip, &offset, &size, &service);
+	w->in_service = w->gate && service;
+	walk(w);
+}
+
+void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp)
+{
+	walk_here(&(struct walk){.level = level, .ip = ip, .fp = fp});
+}
+
+void backtrace_print_frame(enum log_level level, const struct trap_frame *f)
+{
+	walk_here(&(struct walk){
+		.level = level, .ip = frame_ip(f), .fp = frame_fp(f), .link = frame_link(f)});
 }
 
 void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp)

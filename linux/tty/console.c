@@ -3,8 +3,8 @@
 // log on terminals that core cannot write to by itself. Privileged.
 //
 // /dev/console leads to the last terminal that console= names and that exists when it is opened
-// (without any console=, ttyS0). When none does, what is written goes to the kernel's own consoles,
-// and there is nothing to read.
+// (without any console=, the first serial port). When none does, what is written goes to the
+// kernel's own consoles, and there is nothing to read.
 #include "base/fmt.h"
 #include "base/string.h"
 #include "core/cmdline.h"
@@ -29,7 +29,7 @@ static struct service_tty *console_find(void)
 		any = true;
 		found = service_tty_find(name, strcspn(name, ",")) ?: found;
 	}
-	return any ? found : service_tty_find("ttyS0", 5);
+	return any ? found : service_tty_find("ttyS0", 5) ?: service_tty_find("ttyAMA0", 7);
 }
 
 bool console_is(const struct service_tty *st)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// serial.c: terminals on serial ports, /dev/ttyS0 and its kin: provider of abi/gate/serial.h.
-// Privileged.
+// serial.c: terminals on serial ports, /dev/ttyS0, /dev/ttyAMA0 and their kin: provider of
+// abi/gate/serial.h. Privileged.
 //
 // What the service says is checked: more bytes taken than it was given end its life; a line that
 // cannot be is not believed.
@@ -144,7 +144,7 @@ static void serial_release(struct tty *t)
 }
 
 static const struct tty_driver serial_driver = {
-	.name = "ttyS",
+	.name = "serial",
 	.write = serial_write,
 	.pending = serial_pending,
 	.discard = serial_discard,
@@ -168,22 +168,32 @@ static void serial_init(struct tty *t, const void *params)
 	t->termios.ispeed = t->termios.ospeed = baud;
 }
 
-static const struct service_tty_kind serial_kind = {
-	.prefix = "ttyS",
-	.major = 4,
-	.first_minor = 64,
-	.count = 4,
-	.size = sizeof(struct service_tty),
-	.handle = HANDLE_SERIAL,
-	.interface = &gate_serial_interface,
-	.driver = &serial_driver,
-	.init = serial_init,
+// Names and numbers of device files are Linux's, by the make of the port.
+#define SERIAL_KIND(prefix_, major_)                 \
+	{                                            \
+		.prefix = (prefix_),                 \
+		.major = (major_),                   \
+		.first_minor = 64,                   \
+		.count = 4,                          \
+		.size = sizeof(struct service_tty),  \
+		.handle = HANDLE_SERIAL,             \
+		.interface = &gate_serial_interface, \
+		.driver = &serial_driver,            \
+		.init = serial_init,                 \
+	}
+static const struct service_tty_kind serial_kinds[] = {
+	SERIAL_KIND("ttyS", 4),
+	SERIAL_KIND("ttyAMA", 204),
 };
 
 s64 gate_serial_register(u64 self, const struct serial_params *params, const struct serial_ops *ops)
 {
-	return service_tty_register(self, &serial_kind, params->prefix, params->unit,
-				    params->cookie, ops, params);
+	const struct service_tty_kind *kind = serial_kinds;
+
+	if (strncmp(params->prefix, serial_kinds[1].prefix, sizeof(params->prefix)) == 0)
+		kind = &serial_kinds[1];
+	return service_tty_register(self, kind, params->prefix, params->unit, params->cookie, ops,
+				    params); // refuses other prefixes
 }
 
 s64 gate_serial_buffer(u64 port)

@@ -5,8 +5,10 @@ import re
 
 import pytest
 
-from conftest import MachineConfig
+from conftest import ARCH, MachineConfig
 
+REGISTERS = {"x86_64": [r"CR2: ffffb00000000123", r"RIP: [0-9a-f]{4}:[0-9a-f]{16} RSP: "],
+             "aarch64": [r"FAR: ffffb00000000123", r"PC: [0-9a-f]{16} SP: "]}[ARCH]
 TWO_CPUS = MachineConfig(2)
 FRAME = r"\[<[0-9a-f]{16}>\] (?:%s)\+0x[0-9a-f]+/0x[0-9a-f]+"
 
@@ -37,8 +39,8 @@ def test_panic_names_every_cpus_calls(console, machine):
 def test_fault_shows_registers_and_where(console):
     text = crash(console, "fault")
     assert "Oops: page fault" in text
-    assert re.search(r"CR2: ffffb00000000123", text)
-    assert re.search(r"RIP: [0-9a-f]{4}:[0-9a-f]{16} RSP: ", text)
+    for line in REGISTERS:
+        assert re.search(line, text), line
     frames(text, "write_to_nowhere", "crash_if_asked")
 
 

@@ -42,6 +42,11 @@ static inline u64 frame_sp(const struct trap_frame *f)
 {
 	return f->sp;
 }
+// Where a register says that the interrupted function returns to, if one does.
+static inline u64 frame_link(const struct trap_frame *f)
+{
+	return f->x[30];
+}
 static inline u64 frame_syscall_nr(const struct trap_frame *f)
 {
 	return f->number;

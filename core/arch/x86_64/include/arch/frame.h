@@ -23,6 +23,11 @@ static inline u64 frame_sp(const struct trap_frame *f)
 {
 	return f->rsp;
 }
+// Where a register says that the interrupted function returns to, if one does.
+static inline u64 frame_link(const struct trap_frame *)
+{
+	return 0;
+}
 static inline u64 frame_syscall_nr(const struct trap_frame *f)
 {
 	return f->orig_rax;

@@ -2,6 +2,7 @@
 """The lives of services: the command line, the commands of an administrator, restarts and giving up, threads that are killed
 inside, and what gates cost."""
 
+import os
 import re
 
 import pytest

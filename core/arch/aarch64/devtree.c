@@ -82,6 +82,19 @@ static void take_chosen(void)
 	}
 }
 
+// The tree's copy is wiped: what seeds generators is nobody else's.
+static void take_seed(void)
+{
+	u32 len;
+	const void *seed = fdt_prop(&tree, fdt_path(&tree, "/chosen"), "rng-seed", &len);
+
+	if (!seed)
+		return;
+	bootinfo.seed_len = min(len, (u32)sizeof(bootinfo.seed));
+	memcpy(bootinfo.seed, seed, bootinfo.seed_len);
+	memset((void *)(uintptr_t)seed, 0, len);
+}
+
 bool devtree_boot(void)
 {
 	if (!tree_open())
@@ -340,6 +353,7 @@ bool devtree_describe(struct machine *m)
 {
 	if (!tree_open())
 		return false;
+	take_seed();
 	describe_cpus(m);
 	describe_psci(m);
 	bool gic = describe_gicv3(m) || describe_gicv2(m);

@@ -8,17 +8,8 @@
 constexpr u32 BOOTMEM_MAX = 256;
 constexpr u32 CMDLINE_MAX = 4096;
 
-struct boot_fb {
-	phys_t base;
-	u32 width, height; // pixels
-	u32 pitch;	   // bytes a line
-	u8 bits;	   // bits a pixel
-	u8 red_shift, red_size, green_shift, green_size, blue_shift, blue_size;
-};
-
 struct bootinfo {
-	const char *door; // "PVH", "Limine"
-	const char *loader;
+	const char *door;		 // "PVH", "Limine"
 	struct bootmem mem[BOOTMEM_MAX]; // sorted by base, not overlapping, after bootinfo_finish()
 	u32 nmem;
 	bool mem_truncated; // the door offered more than BOOTMEM_MAX ranges; the rest was ignored
@@ -33,8 +24,6 @@ struct bootinfo {
 	bool cmdline_truncated;
 	u8 seed[64]; // random bytes that the door vouches for; zero once they are used
 	u32 seed_len;
-	bool has_fb;
-	struct boot_fb fb;
 };
 
 extern struct bootinfo bootinfo;

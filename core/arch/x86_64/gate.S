@@ -32,6 +32,8 @@ gate_call:
 	testq %r13, %r13
 	jz gate_call_leave_it
 	movq %gs:cpu_current, %rbx
+	cmpl $0, THREAD_ELEVATED(%rbx)
+	jne gate_call_leave_it
 	movl %gs:cpu_number, %r12d
 	shlq $STACK_SHIFT, %r12
 	leaq SERVICE_STACKS(%r13, %r12), %r12

@@ -22,6 +22,8 @@ struct bootinfo {
 	s64 unix_s; // the date, seconds since 1970; 0: not told
 	char cmdline[CMDLINE_MAX];
 	bool cmdline_truncated;
+	u8 seed[64]; // random bytes that the door vouches for; zero once they are used
+	u32 seed_len;
 };
 
 extern struct bootinfo bootinfo;

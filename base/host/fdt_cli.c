@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // fdt_cli.c: prints a device tree by base/fdt.c, for comparison with other implementations.
 //
-// usage: fdt_cli props|regs < tree
+// usage: fdt_cli props|regs|machine < tree
 // props: one line a property: path, name, value in hexadecimal bytes. regs: one line for each
-// entry of `reg` that the CPU sees: path, address, length. Exit status 1 on an error, with the
-// reason on stderr.
+// entry of `reg` that the CPU sees: path, address, length. machine: what base/fdt_machine.c
+// makes of it. Exit status 1 on an error, with the reason on stderr.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fdt.h"
+#include "base/fdt_machine.h"
 
 static struct fdt tree;
 
@@ -48,12 +48,58 @@ static void print_regs(u32 node)
 	}
 }
 
+static void print_range(const char *what, struct machine_range r)
+{
+	printf("%s %llx %llx\n", what, r.base, r.len);
+}
+
+static void print_pci(const struct machine_pci *p)
+{
+	printf("pci %x %x %x%s\n", p->segment, p->first_bus, p->last_bus, p->keep ? " keep" : "");
+	print_range("ecam", p->ecam);
+	for (u32 i = 0; i < p->nwindows; i++)
+		printf("window %llx %llx %llx%s%s\n", p->windows[i].pci, p->windows[i].cpu,
+		       p->windows[i].len, p->windows[i].io ? " io" : "",
+		       p->windows[i].wide ? " wide" : "");
+	for (u32 i = 0; i < p->nmaps; i++)
+		printf("msi %x %x %x its %x\n", p->maps[i].first, p->maps[i].n, p->maps[i].id,
+		       p->maps[i].its);
+}
+
+static void print_machine(void)
+{
+	static const char *const conduits[] = {"none", "hvc", "smc"};
+	struct machine m = {};
+
+	printf("gic %s", fdt_machine(&tree, &m) ? "" : "none ");
+	printf("%u\npsci %s\ntimer %u%s\n", m.gic + 1, conduits[m.psci], m.timer.intid,
+	       m.timer.level ? " level" : "");
+	for (u32 i = 0; i < m.ncpus; i++)
+		printf("cpu %llx\n", m.mpidr[i]);
+	print_range("gicd", m.gicd);
+	print_range("gicc", m.gicc);
+	for (u32 i = 0; i < m.ngicrs; i++)
+		print_range("gicr", m.gicrs[i]);
+	for (u32 i = 0; i < m.nits; i++)
+		print_range("its", m.its[i]);
+	for (u32 i = 0; i < m.nv2ms; i++)
+		print_range("v2m", m.v2m[i].registers);
+	for (u32 i = 0; i < m.nuarts; i++) {
+		print_range(i == m.console ? "console" : "uart", m.uarts[i].registers);
+		printf("irq %u clock %u\n", m.uarts[i].irq.intid, m.uarts[i].clock_hz);
+	}
+	print_range("rtc", m.rtc);
+	for (u32 i = 0; i < m.npcis; i++)
+		print_pci(&m.pcis[i]);
+}
+
 int main(int argc, char **argv)
 {
 	bool props = argc == 2 && !strcmp(argv[1], "props");
+	bool machine = argc == 2 && !strcmp(argv[1], "machine");
 
-	if (!props && (argc != 2 || strcmp(argv[1], "regs") != 0)) {
-		fprintf(stderr, "usage: %s props|regs\n", argv[0]);
+	if (!props && !machine && (argc != 2 || strcmp(argv[1], "regs") != 0)) {
+		fprintf(stderr, "usage: %s props|regs|machine\n", argv[0]);
 		return 2;
 	}
 	u8 *in = malloc(FDT_LEN_MAX);
@@ -65,7 +111,10 @@ int main(int argc, char **argv)
 		free(in);
 		return 1;
 	}
-	for (u32 node = fdt_root(&tree); node != FDT_NONE; node = fdt_next(&tree, node, nullptr))
+	if (machine)
+		print_machine();
+	for (u32 node = machine ? FDT_NONE : fdt_root(&tree); node != FDT_NONE;
+	     node = fdt_next(&tree, node, nullptr))
 		(props ? print_props : print_regs)(node);
 	free(in);
 	return 0;

@@ -246,9 +246,16 @@ static void random_init(void)
 	absorb(bootinfo.mem, bootinfo.nmem * sizeof(bootinfo.mem[0]));
 	absorb(bootinfo.cmdline, strlen(bootinfo.cmdline));
 	bits = absorb_machine(8);
+	bool by_cpu = bits >= READY_BITS;
+
+	absorb(bootinfo.seed, bootinfo.seed_len);
+	memzero_explicit(bootinfo.seed, sizeof(bootinfo.seed));
+	bits += 8 * bootinfo.seed_len;
 	count_entropy(bits);
 	spin_unlock_irqrestore(&base_lock, flags);
-	log_info("Random numbers: %s.", bits >= READY_BITS ? "seeded by the CPU's generator"
-							   : "waiting for entropy from interrupts");
+	log_info("Random numbers: %s.", by_cpu ? "seeded by the CPU's generator"
+					: bits >= READY_BITS
+						? "seeded by the boot loader"
+						: "waiting for entropy from interrupts");
 }
 INITCALL(0, random_init);

@@ -53,7 +53,7 @@ SOURCE_REGS = """\
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory):
-    return base_driver.build(tmp_path_factory.mktemp("fdt"), "fdt_cli", "fdt", "string")
+    return base_driver.build(tmp_path_factory.mktemp("fdt"), "fdt_cli", "fdt", "fdt_machine", "string", "fmt", "errno")
 
 
 def compiled(path, source):
@@ -116,6 +116,57 @@ def test_tree_of_qemu(cli, tmp_path, machine):
     regs = base_driver.run(cli, "regs", stdin=tree.read_bytes())[1].decode().splitlines()
     assert "/memory@40000000 40000000 20000000" in regs
     assert "/pl011@9000000 9000000 1000" in regs
+
+
+# What QEMU's documentation and sources (hw/arm/virt.c) say of the machine.
+VIRT = """\
+timer 27 level
+cpu 0
+cpu 1
+cpu 2
+gicd 8000000 10000
+{controller}\
+console 9000000 1000
+irq 33 clock 24000000
+rtc 9010000 1000
+pci 0 0 ff
+ecam 4010000000 10000000
+window 0 3eff0000 10000 io
+window 10000000 10000000 2eff0000
+window 8000000000 8000000000 8000000000 wide
+{messages}"""
+V2 = {"controller": "gicc 8010000 10000\nv2m 8020000 1000\n", "messages": "msi 0 10000 0 its 8\n"}  # none of the eight that there may be
+V3 = {"controller": "gicc 0 0\ngicr 80a0000 f60000\nits 8080000 20000\n", "messages": "msi 0 10000 0 its 0\n"}
+
+
+@needs_qemu
+@pytest.mark.parametrize("machine, head, parts", [
+    ("virt,gic-version=2", "gic 2\npsci hvc\n", V2),
+    ("virt,gic-version=3", "gic 3\npsci hvc\n", V3),
+    ("virt,gic-version=3,virtualization=on", "gic 3\npsci smc\n", V3),
+])
+def test_machine_of_qemu(cli, tmp_path, machine, head, parts):
+    tree = dumped(tmp_path / "qemu.dtb", machine, "-smp", "3", "-m", "512", "-cpu", "cortex-a72")
+    status, out, err = base_driver.run(cli, "machine", stdin=tree.read_bytes())
+    assert status == 0, err
+    assert out.decode() == head + VIRT.format(**parts)
+
+
+@needs_qemu
+def test_damaged_machine(cli, tmp_path):
+    """What is left of a machine whose tree was damaged in its values; the sanitizers watch."""
+    good = dumped(tmp_path / "qemu.dtb", "virt,gic-version=3", "-smp", "2", "-cpu", "cortex-a72").read_bytes()
+    end = int.from_bytes(good[8:12], "big") + int.from_bytes(good[36:40], "big")
+    rng = random.Random(2)
+    read = 0
+    for _ in range(150):
+        bad = bytearray(good)
+        for _ in range(rng.randint(1, 12)):
+            bad[rng.randrange(64, end)] = rng.choice([0, 1, 0xff, rng.randrange(256)])
+        status, _, err = base_driver.run(cli, "machine", stdin=bytes(bad))
+        assert status in (0, 1) and "Sanitizer" not in err, err
+        read += not status
+    assert read > 10
 
 
 def test_damage(cli, tmp_path):

@@ -105,7 +105,7 @@ static void redistributor_wake(volatile u8 *r)
 
 static void v3_init_cpu(u32 cpu)
 {
-	u64 affinity = READ_REG("mpidr_el1") & MPIDR_AFFINITY;
+	u64 affinity = READ_REG("mpidr_el1") & MACHINE_AFFINITY;
 	const struct redistributor *r = nullptr;
 
 	for (u32 i = 0; i < machine.ncpus && !r; i++)

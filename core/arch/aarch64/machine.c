@@ -9,42 +9,27 @@
 
 struct machine machine;
 
-static u64 boot_affinity(void)
-{
-	return cpu_sysreg_read("mpidr_el1") & MPIDR_AFFINITY;
-}
+static_assert(MACHINE_CPUS == CPU_MAX);
 
-void machine_cpu_add(struct machine *m, u64 mpidr, u64 gicr)
+static void begin(void)
 {
-	mpidr &= MPIDR_AFFINITY;
-	if (!m->ncpus) // its place is kept, whether firmware lists it or not
-		m->mpidr[m->ncpus++] = boot_affinity();
-	for (u32 i = 0; i < m->ncpus; i++) {
-		if (m->mpidr[i] == mpidr) {
-			m->cpu_gicr[i] = gicr;
-			return;
-		}
-	}
-	if (m->ncpus == CPU_MAX) {
-		m->ncpus_left_out++;
-		return;
-	}
-	m->mpidr[m->ncpus] = mpidr;
-	m->cpu_gicr[m->ncpus++] = gicr;
+	machine = (struct machine){};
+	machine_cpu_add(&machine, cpu_sysreg_read("mpidr_el1"), 0);
 }
 
 void machine_early_init(void)
 {
+	begin();
 	if (bootinfo.dtb.addr && devtree_describe(&machine))
 		machine.source = "device tree";
+	else
+		begin(); // half a description is none
 }
 
 void machine_init(void)
 {
 	if (!machine.source && acpi_describe(&machine))
 		machine.source = "ACPI";
-	if (!machine.ncpus)
-		machine_cpu_add(&machine, boot_affinity(), 0);
 	if (machine.source)
 		log_info("machine: described by %s", machine.source);
 	if (machine.ncpus_left_out)

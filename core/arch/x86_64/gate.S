@@ -16,8 +16,8 @@
 // What lies on the kernel stack while the service runs, from saved_sp up (arch_gate_caller knows it):
 //	entry_top, syscalls, R15, R14, R13, R12, RBX, RBP, return address
 //
-// The program's TLS bases, which a service may change, are noted at its outermost gate; space_reload puts them back on
-// the way to the program.
+// The program's TLS bases, which a service may change, are noted at its outermost gate, the first since the program ran (later
+// ones find what a service left); space_reload puts them back on the way to the program.
 	.globl gate_call
 	.balign 32
 gate_call:
@@ -80,6 +80,8 @@ gate_enter:			// RDI port, ESI op, RDX, RCX, R8, R9, R11 arguments, RBX thread, 
 	swapgs
 	cmpq $0, STACK_OUTER(%r12)
 	jne 2f
+	testl $WORK_ROOT_BIT, THREAD_WORK(%rbx)
+	jnz 2f
 	rdfsbase %r14
 	movq %r14, THREAD_GATE_TLS(%rbx)
 	rdgsbase %r14

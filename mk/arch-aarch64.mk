@@ -3,7 +3,7 @@
 # registers to programs, and keeps X18 for itself (arch/percpu.h). It runs on any ARMv8.0.
 
 ARCH_CFLAGS := --target=aarch64-unknown-none-elf -march=armv8-a -mno-outline-atomics -mgeneral-regs-only \
-	-ffixed-x18 -mbranch-protection=none
+	-ffixed-x18 -mbranch-protection=none -DATOMIC_NEEDS_FENCE
 ARCH_LDFLAGS := -m aarch64elf
 
 # What `qemu -kernel` boots: the same kernel as a flat file, which begins with the header of arm64's

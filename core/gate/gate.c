@@ -74,6 +74,7 @@ static __noinline struct gate_stack *stack_claim_slow(struct service *s, struct 
 	if (st)
 		return st;
 	__atomic_fetch_add(&s->stack_waiters, 1, __ATOMIC_SEQ_CST);
+	ATOMIC_FENCE_AFTER();
 	wait_event(&s->stack_wait, (st = stack_find(s, t)) || !load_once(&s->live));
 	__atomic_fetch_sub(&s->stack_waiters, 1, __ATOMIC_SEQ_CST);
 	return st;

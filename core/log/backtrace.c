@@ -5,7 +5,6 @@
 #include "core/log.h"
 #include "core/panic.h"
 #include <arch/cpu.h>
-#include <arch/frame.h>
 #include <arch/gate.h>
 
 #include "base/fmt.h"
@@ -109,8 +108,8 @@ static bool is_code(uintptr_t ip)
 struct walk {
 	enum log_level level;
 	uintptr_t ip, fp;
+	uintptr_t link; // where ip was interrupted: frame_link(), else 0
 	bool is_return;
-	uintptr_t link; // of what was interrupted: who called it, perhaps; 0: the stack has it all
 	const struct gate_stack *gate; // the innermost that was not passed yet
 	bool in_service;
 	u32 frames; // printed since the last gate
@@ -126,35 +125,11 @@ static bool walk_gate(struct walk *w)
 	klog(w->level, "  --- gate %s.%s into %s ---", st->port->interface->name,
 	     st->port->interface->op_names[st->op], st->service->name);
 	arch_gate_caller(st, &w->ip, &w->fp);
+	w->link = 0;
 	w->gate = st->outer;
 	w->in_service = false;
 	w->is_return = true;
 	w->frames = 0;
-	return true;
-}
-
-static const char *function_of(uintptr_t ip)
-{
-	u64 offset, size;
-	const char *service;
-
-	return lookup(ip, &offset) ?: service_symbol_of(ip, &offset, &size, &service);
-}
-
-// Where a CPU keeps return addresses in a register, one is not on the stack before the interrupted
-// function has made its frame, and after it has dropped it. Later the register leads back into the
-// function itself, or is what the stack has too.
-static bool walk_link(struct walk *w)
-{
-	uintptr_t link = w->link, saved;
-	const char *caller = link ? function_of(link - 1) : nullptr;
-
-	w->link = 0;
-	if (!caller || caller == function_of(w->ip) ||
-	    (arch_word_read(w->fp + sizeof(saved), &saved) && saved == link))
-		return false;
-	w->ip = link;
-	w->is_return = true;
 	return true;
 }
 
@@ -164,8 +139,7 @@ static bool walk_up(struct walk *w)
 	enum frame_context context;
 	uintptr_t next;
 
-	if (w->link && walk_link(w))
-		return true;
+	w->link = 0;
 	if (arch_backtrace_trap(&w->ip, &w->fp, &w->link, &w->is_return, &context)) {
 		if (context == FRAME_PROGRAM)
 			return false;
@@ -183,6 +157,30 @@ static bool walk_up(struct walk *w)
 	return true;
 }
 
+// Where the function that addr lies in begins; 0: nobody knows.
+static uintptr_t function_of(uintptr_t addr)
+{
+	u64 offset, size;
+	const char *service;
+
+	if (lookup(addr, &offset) || service_symbol_of(addr, &offset, &size, &service))
+		return addr - offset;
+	return 0;
+}
+
+// An interrupted function may have no frame record at this moment: then its caller stands in no
+// record, and in a register. Where it has one, the register holds the same, or what is left of a
+// call of its own.
+static void print_link(const struct walk *w)
+{
+	uintptr_t recorded;
+
+	if (!w->link || !is_code(w->link - 1) || function_of(w->link - 1) == function_of(w->ip))
+		return;
+	if (!arch_word_read(w->fp + sizeof(recorded), &recorded) || recorded != w->link)
+		print_frame(w->level, w->link, true);
+}
+
 static void walk(struct walk *w)
 {
 	klog(w->level, "Call trace:");
@@ -195,39 +193,35 @@ static void walk(struct walk *w)
 		}
 		if (more)
 			print_frame(w->level, w->ip, w->is_return);
+		if (more)
+			print_link(w);
 		if (!(more && walk_up(w)) && !walk_gate(w))
 			return;
 	}
 }
 
-static void walk_here(struct walk *w)
+void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp, uintptr_t link)
 {
 	const struct thread *t = current();
+	struct walk w = {.level = level, .ip = ip, .fp = fp, .link = link};
 	u64 offset, size;
 	const char *service = nullptr;
 
 	if (t && arch_kernel_range_readable((uintptr_t)t, sizeof(*t)))
-		w->gate = t->gate;
-	(void)service_symbol_of(w->ip, &offset, &size, &service);
-	w->in_service = w->gate && service;
-	walk(w);
+		w.gate = t->gate;
+	(void)service_symbol_of(ip, &offset, &size, &service);
+	w.in_service = w.gate && service;
+	walk(&w);
 }
 
-void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp)
+void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp, uintptr_t link)
 {
-	walk_here(&(struct walk){.level = level, .ip = ip, .fp = fp});
-}
-
-void backtrace_print_frame(enum log_level level, const struct trap_frame *f)
-{
-	walk_here(&(struct walk){
-		.level = level, .ip = frame_ip(f), .fp = frame_fp(f), .link = frame_link(f)});
-}
-
-void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp)
-{
-	struct walk w = {
-		.level = level, .ip = ip, .fp = fp, .gate = current()->gate, .in_service = true};
+	struct walk w = {.level = level,
+			 .ip = ip,
+			 .fp = fp,
+			 .link = link,
+			 .gate = current()->gate,
+			 .in_service = true};
 
 	walk(&w);
 }
@@ -235,5 +229,5 @@ void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp)
 void backtrace_here(void)
 {
 	backtrace_print(LOG_ERR, (uintptr_t)__builtin_return_address(0),
-			*(const uintptr_t *)__builtin_frame_address(0));
+			*(const uintptr_t *)__builtin_frame_address(0), 0);
 }

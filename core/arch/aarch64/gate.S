@@ -49,7 +49,7 @@
 	stp x14, xzr, [x10, #THREAD_ENTRY_TOP]	// no system calls of Linux's, from now on
 	stp x10, xzr, [sp, #(FRAME_NATIVE - FRAME_SIZE)]
 	cbnz x13, 1f
-	ldr w13, [x10, #THREAD_WORK]
+	ldr w13, [x10, #THREAD_WORK]	// after a gate of the same system call it is noted, and the register the service's
 	tbnz w13, #WORK_ROOT_SHIFT, 1f
 	mrs x13, tpidr_el0
 	str x13, [x10, #THREAD_GATE_TLS]

@@ -22,6 +22,7 @@
 #include <arch/elevate.h>
 #include <arch/exception.h>
 #include <arch/gate.h>
+#include <arch/mmu.h>
 #include <arch/timer.h>
 
 const struct personality *personality;
@@ -199,6 +200,9 @@ static void program_half_fault(struct trap_frame *f, u64 esr, u64 addr, bool pro
 	    elevate_fetch_is_refused(f, addr))
 		r = -EACCES;
 	if (likely(!r)) {
+		// Unlike x86, the CPU keeps the entry that it refused to use.
+		if (esr_is_permission(esr))
+			arch_tlb_flush_page(addr);
 		// ours: nobody else writes it
 		atomic_store(&t->faults_minor, atomic_load(&t->faults_minor) + 1);
 		return;

@@ -80,7 +80,7 @@ gate_enter:			// RDI port, ESI op, RDX, RCX, R8, R9, R11 arguments, RBX thread, 
 	swapgs
 	cmpq $0, STACK_OUTER(%r12)
 	jne 2f
-	testl $WORK_ROOT_BIT, THREAD_WORK(%rbx)
+	testl $WORK_ROOT_BIT, THREAD_WORK(%rbx)	// after a gate of the same system call they are noted, and now the service's
 	jnz 2f
 	rdfsbase %r14
 	movq %r14, THREAD_GATE_TLS(%rbx)

@@ -38,14 +38,15 @@ static inline u64 frame_fp(const struct trap_frame *f)
 {
 	return f->x[29];
 }
-static inline u64 frame_sp(const struct trap_frame *f)
-{
-	return f->sp;
-}
-// Where a register says that the interrupted function returns to, if one does.
+// Where the function returns to, as long as that is nowhere but in a register: before it makes a
+// frame record, and where it has taken it down or makes none.
 static inline u64 frame_link(const struct trap_frame *f)
 {
 	return f->x[30];
+}
+static inline u64 frame_sp(const struct trap_frame *f)
+{
+	return f->sp;
 }
 static inline u64 frame_syscall_nr(const struct trap_frame *f)
 {

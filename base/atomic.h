@@ -32,6 +32,21 @@ typedef struct {
 	void *v;
 } atomic_ptr;
 
+// What is sequentially consistent here is a full barrier too: nothing after it is done before it.
+// Where the CPU's instructions are less than that, ATOMIC_NEEDS_FENCE (mk/arch-*.mk) adds a fence.
+#ifdef ATOMIC_NEEDS_FENCE
+#define ATOMIC_FENCE_AFTER() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define ATOMIC_FULL(operation)                     \
+	({                                         \
+		typeof(operation) af_ = operation; \
+		ATOMIC_FENCE_AFTER();              \
+		af_;                               \
+	})
+#else
+#define ATOMIC_FENCE_AFTER()   ((void)0)
+#define ATOMIC_FULL(operation) operation
+#endif
+
 // Initialiser, for static and automatic objects.
 #define ATOMIC_INIT(value)    {(value)}
 // A plain store, before the object is shared.
@@ -42,7 +57,7 @@ typedef struct {
 #define atomic_load_seq(a)	       __atomic_load_n(&(a)->v, __ATOMIC_SEQ_CST)
 #define atomic_store(a, value)	       __atomic_store_n(&(a)->v, (value), __ATOMIC_RELAXED)
 #define atomic_store_release(a, value) __atomic_store_n(&(a)->v, (value), __ATOMIC_RELEASE)
-#define atomic_store_seq(a, value)     __atomic_store_n(&(a)->v, (value), __ATOMIC_SEQ_CST)
+#define atomic_store_seq(a, value)     store_seq(&(a)->v, (value))
 
 // No result, relaxed.
 #define atomic_add(a, n)    ((void)__atomic_fetch_add(&(a)->v, (n), __ATOMIC_RELAXED))
@@ -55,34 +70,31 @@ typedef struct {
 	((void)__atomic_fetch_and(&(a)->v, ~(typeof((a)->v))(mask), __ATOMIC_RELAXED))
 
 // Result is the value before.
-#define atomic_fetch_add(a, n)	  __atomic_fetch_add(&(a)->v, (n), __ATOMIC_SEQ_CST)
-#define atomic_fetch_sub(a, n)	  __atomic_fetch_sub(&(a)->v, (n), __ATOMIC_SEQ_CST)
-#define atomic_fetch_or(a, mask)  __atomic_fetch_or(&(a)->v, (mask), __ATOMIC_SEQ_CST)
-#define atomic_fetch_and(a, mask) __atomic_fetch_and(&(a)->v, (mask), __ATOMIC_SEQ_CST)
+#define atomic_fetch_add(a, n)	  ATOMIC_FULL(__atomic_fetch_add(&(a)->v, (n), __ATOMIC_SEQ_CST))
+#define atomic_fetch_sub(a, n)	  ATOMIC_FULL(__atomic_fetch_sub(&(a)->v, (n), __ATOMIC_SEQ_CST))
+#define atomic_fetch_or(a, mask)  ATOMIC_FULL(__atomic_fetch_or(&(a)->v, (mask), __ATOMIC_SEQ_CST))
+#define atomic_fetch_and(a, mask) ATOMIC_FULL(__atomic_fetch_and(&(a)->v, (mask), __ATOMIC_SEQ_CST))
 #define atomic_fetch_andnot(a, mask) \
-	__atomic_fetch_and(&(a)->v, ~(typeof((a)->v))(mask), __ATOMIC_SEQ_CST)
-#define atomic_xchg(a, value) __atomic_exchange_n(&(a)->v, (value), __ATOMIC_SEQ_CST)
+	ATOMIC_FULL(__atomic_fetch_and(&(a)->v, ~(typeof((a)->v))(mask), __ATOMIC_SEQ_CST))
+#define atomic_xchg(a, value) xchg(&(a)->v, (value))
 
 // Result is the value after.
-#define atomic_add_return(a, n) __atomic_add_fetch(&(a)->v, (n), __ATOMIC_SEQ_CST)
-#define atomic_sub_return(a, n) __atomic_sub_fetch(&(a)->v, (n), __ATOMIC_SEQ_CST)
+#define atomic_add_return(a, n) ATOMIC_FULL(__atomic_add_fetch(&(a)->v, (n), __ATOMIC_SEQ_CST))
+#define atomic_sub_return(a, n) ATOMIC_FULL(__atomic_sub_fetch(&(a)->v, (n), __ATOMIC_SEQ_CST))
 #define atomic_inc_return(a)	atomic_add_return(a, 1)
 #define atomic_dec_return(a)	atomic_sub_return(a, 1)
 // Whether the value became 0.
 #define atomic_dec_and_test(a)	(atomic_dec_return(a) == 0)
 
 // If the value is `old`, makes it `new`. Result is the value before (== old on success).
-#define atomic_cmpxchg(a, old, new)                                                                \
-	({                                                                                         \
-		typeof((a)->v) cmpxchg_old = (old);                                                \
-		__atomic_compare_exchange_n(&(a)->v, &cmpxchg_old, (new), false, __ATOMIC_SEQ_CST, \
-					    __ATOMIC_RELAXED);                                     \
-		cmpxchg_old;                                                                       \
+#define atomic_cmpxchg(a, old, new)                              \
+	({                                                       \
+		typeof((a)->v) cmpxchg_old = (old);              \
+		(void)try_cmpxchg(&(a)->v, &cmpxchg_old, (new)); \
+		cmpxchg_old;                                     \
 	})
 // The same; result is success; on failure *old_ptr becomes the value found. For retry loops.
-#define atomic_try_cmpxchg(a, old_ptr, new)                                             \
-	__atomic_compare_exchange_n(&(a)->v, (old_ptr), (new), false, __ATOMIC_SEQ_CST, \
-				    __ATOMIC_RELAXED)
+#define atomic_try_cmpxchg(a, old_ptr, new) try_cmpxchg(&(a)->v, (old_ptr), (new))
 // With acquire order on success only: to take a lock.
 #define atomic_try_cmpxchg_acquire(a, old_ptr, new)                                     \
 	__atomic_compare_exchange_n(&(a)->v, (old_ptr), (new), false, __ATOMIC_ACQUIRE, \
@@ -93,10 +105,16 @@ typedef struct {
 #define store_once(p, value)	__atomic_store_n((p), (value), __ATOMIC_RELAXED)
 #define load_acquire(p)		__atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define store_release(p, value) __atomic_store_n((p), (value), __ATOMIC_RELEASE)
-#define xchg(p, value)		__atomic_exchange_n((p), (value), __ATOMIC_SEQ_CST)
-#define try_cmpxchg(p, old_ptr, new)                                                \
-	__atomic_compare_exchange_n((p), (old_ptr), (new), false, __ATOMIC_SEQ_CST, \
-				    __ATOMIC_RELAXED)
+#define xchg(p, value)		ATOMIC_FULL(__atomic_exchange_n((p), (value), __ATOMIC_SEQ_CST))
+#define try_cmpxchg(p, old_ptr, new)                                                            \
+	ATOMIC_FULL(__atomic_compare_exchange_n((p), (old_ptr), (new), false, __ATOMIC_SEQ_CST, \
+						__ATOMIC_RELAXED))
+// A store and a full barrier.
+#define store_seq(p, value)                                       \
+	do {                                                      \
+		__atomic_store_n((p), (value), __ATOMIC_SEQ_CST); \
+		ATOMIC_FENCE_AFTER();                             \
+	} while (0)
 
 // Barriers between CPUs: all accesses; loads (and later accesses); stores (and earlier accesses).
 #define smp_mb()  __atomic_thread_fence(__ATOMIC_SEQ_CST)

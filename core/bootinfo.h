@@ -8,17 +8,8 @@
 constexpr u32 BOOTMEM_MAX = 256;
 constexpr u32 CMDLINE_MAX = 4096;
 
-struct boot_fb {
-	phys_t base;
-	u32 width, height; // pixels
-	u32 pitch;	   // bytes a line
-	u8 bits;	   // bits a pixel
-	u8 red_shift, red_size, green_shift, green_size, blue_shift, blue_size;
-};
-
 struct bootinfo {
-	const char *door; // "PVH", "Limine"
-	const char *loader;
+	const char *door;		 // "PVH", "Limine"
 	struct bootmem mem[BOOTMEM_MAX]; // sorted by base, not overlapping, after bootinfo_finish()
 	u32 nmem;
 	bool mem_truncated; // the door offered more than BOOTMEM_MAX ranges; the rest was ignored
@@ -31,8 +22,6 @@ struct bootinfo {
 	s64 unix_s; // the date, seconds since 1970; 0: not told
 	char cmdline[CMDLINE_MAX];
 	bool cmdline_truncated;
-	bool has_fb;
-	struct boot_fb fb;
 };
 
 extern struct bootinfo bootinfo;

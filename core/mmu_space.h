@@ -45,6 +45,8 @@ void mmu_space_destroy(struct mmu_space *s);
 
 // Makes this CPU run on view of s (nullptr: the kernel's). Preemption off.
 void mmu_space_activate(struct mmu_space *s, enum vm_view view);
+// Does it? Interrupts off. No: a service's view, or (when one was elevated) the kernel's root.
+bool mmu_space_is_active(const struct mmu_space *s, enum vm_view view);
 // This CPU goes idle: it takes no part in most invalidations until mmu_idle_exit, before which it
 // must touch neither a program's memory nor a service's. Interrupts off, both.
 void mmu_idle_enter(void);

@@ -35,7 +35,7 @@ u32 pci_find_capability(const struct pci_device *d, u8 id, u32 after); // offset
 // itself. May sleep.
 void pci_bars_read(struct pci_device *d);
 // Lets the function decode its addresses. -ENODEV: firmware gave it none. May sleep.
-int pci_enable(struct pci_device *d, bool bus_master);
+int pci_enable(struct pci_device *d);
 int pci_msix_enable(struct pci_device *d);
 int pci_msix_set(struct pci_device *d, u32 entry, u32 cpu, irq_handler_t fn, void *arg,
 		 const char *name, u32 *handle);
@@ -46,5 +46,5 @@ void pci_msix_clear(struct pci_device *d, u32 entry);
 void pci_msi_clear(struct pci_device *d);
 // Where the table of MSI-X lies: false when there is none. Who can write it can interrupt any CPU.
 bool pci_msix_table(struct pci_device *d, u32 *bar, u64 *offset, u64 *len);
-// The function reaches memory no more.
-void pci_bus_master_off(struct pci_device *d);
+// Whether the function may reach memory, and send messages.
+void pci_bus_master_set(struct pci_device *d, bool on);

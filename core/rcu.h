@@ -49,12 +49,12 @@ static __always_inline void rcu_quiescent(void)
 // idle loop enters again before the next halt.
 static __always_inline void rcu_idle_enter(void)
 {
-	__atomic_store_n(this_cpu_ptr(rcu_idling), 1, __ATOMIC_SEQ_CST);
+	store_seq(this_cpu_ptr(rcu_idling), 1);
 	rcu_quiescent();
 }
 static __always_inline void rcu_idle_exit(void)
 {
-	__atomic_store_n(this_cpu_ptr(rcu_idling), 0, __ATOMIC_SEQ_CST);
+	store_seq(this_cpu_ptr(rcu_idling), 0);
 }
 static __always_inline void rcu_irq_enter(void)
 {

@@ -27,10 +27,8 @@ LIMINE_SECTION(".limine_requests_end") u64 requests_end[] = LIMINE_REQUESTS_END;
 
 /* Written by the loader before the first instruction, immutable since. */
 LIMINE_REQUEST u64 base_revision[] = LIMINE_BASE_REVISION(limine_base_revision);
-LIMINE_REQUEST struct limine_request loader_request = {LIMINE_BOOTLOADER_INFO_ID, 0, nullptr};
 LIMINE_REQUEST struct limine_request cmdline_request = {LIMINE_EXECUTABLE_CMDLINE_ID, 0, nullptr};
 LIMINE_REQUEST struct limine_request hhdm_request = {LIMINE_HHDM_ID, 0, nullptr};
-LIMINE_REQUEST struct limine_request framebuffer_request = {LIMINE_FRAMEBUFFER_ID, 0, nullptr};
 LIMINE_REQUEST struct limine_request memmap_request = {LIMINE_MEMMAP_ID, 0, nullptr};
 LIMINE_REQUEST struct limine_request module_request = {LIMINE_MODULE_ID, 0, nullptr};
 LIMINE_REQUEST struct limine_request rsdp_request = {LIMINE_RSDP_ID, 0, nullptr};
@@ -101,23 +99,6 @@ static void take_memory(void)
 	bootinfo.kernel_size = (u64)(__kernel_end - __kernel_start);
 }
 
-/* "Limine 8.0" */
-static void take_loader_name(void)
-{
-	static char name[64];
-	const struct limine_bootloader_info_response *info = loader_request.response;
-	ssize_t len;
-
-	if (!info)
-		return;
-	len = strscpy(name, info->name, sizeof(name) / 2);
-	if (len > 0) {
-		name[len] = ' ';
-		strscpy(name + len + 1, info->version, sizeof(name) - (size_t)len - 1);
-	}
-	bootinfo.loader = name;
-}
-
 static void take_files(void)
 {
 	const struct limine_executable_cmdline_response *cmdline = cmdline_request.response;
@@ -133,32 +114,6 @@ static void take_files(void)
 	if (modules->module_count > 1)
 		limine_say(
 			"Halyard: of the boot loader's modules only the first is used, as initramfs.\r\n");
-}
-
-static void take_framebuffer(void)
-{
-	const struct limine_framebuffer_response *r = framebuffer_request.response;
-	const struct limine_framebuffer *fb;
-
-	if (!r || !r->framebuffer_count)
-		return;
-	fb = r->framebuffers[0];
-	if (fb->memory_model != limine_framebuffer_rgb)
-		return;
-	bootinfo.fb = (struct boot_fb){
-		.base = direct_to_phys(fb->address),
-		.width = (u32)fb->width,
-		.height = (u32)fb->height,
-		.pitch = (u32)fb->pitch,
-		.bits = (u8)fb->bpp,
-		.red_shift = fb->red_mask_shift,
-		.red_size = fb->red_mask_size,
-		.green_shift = fb->green_mask_shift,
-		.green_size = fb->green_mask_size,
-		.blue_shift = fb->blue_mask_shift,
-		.blue_size = fb->blue_mask_size,
-	};
-	bootinfo.has_fb = true;
 }
 
 static void take_tables(void)
@@ -184,11 +139,8 @@ void limine_start(void)
 		limine_fatal(
 			"the boot loader does not know base revision 3 of the Limine protocol.");
 	bootinfo.door = "Limine";
-	bootinfo.loader = "unnamed";
 	take_memory();
-	take_loader_name();
 	take_files();
-	take_framebuffer();
 	take_tables();
 	limine_leave_loader(direct_map);
 	kernel_main();

@@ -11,9 +11,11 @@
 // knows what to do (a disk: the block layer polls the queue). Interrupts that the service finds
 // nothing to do for are counted, and end its life when too many came in a row.
 //
-// After a life: bus mastering goes off at once, and interrupts with their handles. A device may
-// still use memory that it was given; so the service's DMA memory stays (memory.c) until its next
-// life has reset the device and says so (gate_device_quiet).
+// A device reaches memory only while a service answers for what it was told: bus mastering is off
+// until the service has reset the device and says so (gate_device_quiet), and goes off at once,
+// with the interrupts, when the life ends. What the last life gave the device is thus never used
+// again. Buses other than PCI have no such switch, so DMA memory of a life stays (memory.c) until
+// the reset.
 //
 // Locks. device.owner: services_lock. Calls of one device come from its service, and are
 // serialised by device.lock where they touch configuration space.
@@ -139,6 +141,17 @@ static s64 device_publish(struct service *s, struct device *d)
 	return r;
 }
 
+static void device_off(struct device *d)
+{
+	mutex_lock(&d->lock); // a call that is still under way comes before or after
+	if (load_once(&d->enabled)) {
+		pci_bus_master_set(d->pci, false);
+		store_once(&d->enabled, false);
+		store_once(&d->stale, true);
+	}
+	mutex_unlock(&d->lock);
+}
+
 u32 devices_probe(struct service *s)
 {
 	struct device *d;
@@ -168,6 +181,7 @@ u32 devices_probe(struct service *s)
 			handle_close_object(o);
 			gate_object_put(o);
 		}
+		device_off(d);
 		d->owner = nullptr;
 	}
 	return works;
@@ -178,11 +192,8 @@ void devices_quiesce(struct service *s)
 	struct device *d;
 
 	list_for_each_entry(d, &devices, link) {
-		if (d->owner != s || !load_once(&d->enabled))
-			continue;
-		pci_bus_master_off(d->pci);
-		store_once(&d->enabled, false);
-		store_once(&d->stale, true);
+		if (d->owner == s)
+			device_off(d);
 	}
 }
 
@@ -286,7 +297,7 @@ int gate_device_enable(u64 device)
 		return -EBADF;
 	mutex_lock(&d->lock);
 	if (d->pci) {
-		err = pci_enable(d->pci, true);
+		err = pci_enable(d->pci);
 		if (!err && d->pci->cap_msix)
 			err = pci_msix_enable(d->pci);
 		store_once(&d->enabled, true);
@@ -300,14 +311,22 @@ int gate_device_quiet(u64 device)
 {
 	struct gate_object *o;
 	struct device *d = device_get(device, &o);
+	int err = -EINVAL;
 
 	if (!d)
 		return -EBADF;
-	store_once(&d->stale, false);
-	if (devices_are_quiet(o->owner))
+	mutex_lock(&d->lock);
+	if (!d->pci || load_once(&d->enabled)) {
+		store_once(&d->stale, false);
+		if (d->pci)
+			pci_bus_master_set(d->pci, true);
+		err = 0;
+	}
+	mutex_unlock(&d->lock);
+	if (!err && devices_are_quiet(o->owner))
 		service_quarantine_free(o->owner);
 	gate_object_put(o);
-	return 0;
+	return err;
 }
 
 bool gate_device_identify(u64 device, u64 *id, bool *stale)

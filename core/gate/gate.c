@@ -36,7 +36,8 @@
 //
 // Assembly does what is done on every call: the CPU's own stack (stacks[cpu]) is claimed, checked
 // and entered there. gate_call_slow() here does it when that stack is in use or has no memory yet,
-// and for isolated services, whose callers' registers are hidden as well.
+// for callers that are elevated, and for isolated services, whose callers' registers are hidden as
+// well.
 //
 // Locks. None on the way. gate_stack.thread is claimed by compare-and-exchange; the rest of a
 // record is written by the thread that claimed it.
@@ -73,6 +74,7 @@ static __noinline struct gate_stack *stack_claim_slow(struct service *s, struct 
 	if (st)
 		return st;
 	__atomic_fetch_add(&s->stack_waiters, 1, __ATOMIC_SEQ_CST);
+	ATOMIC_FENCE_AFTER();
 	wait_event(&s->stack_wait, (st = stack_find(s, t)) || !load_once(&s->live));
 	__atomic_fetch_sub(&s->stack_waiters, 1, __ATOMIC_SEQ_CST);
 	return st;
@@ -125,7 +127,11 @@ long gate_call_slow(struct gate_port *p, u32 op, u64 a1, u64 a2, u64 a3, u64 a4,
 			gate_stack_wake(s);
 		return r;
 	}
+	u32 elevated = t->elevated; // of whoever called us: the service is not
+
+	t->elevated = 0;
 	r = arch_gate_enter(st, p, op, a1, a2, a3, a4, a5);
+	t->elevated = elevated;
 	if (hide)
 		arch_gate_registers_unhide(kept);
 	return r;
@@ -257,14 +263,6 @@ void gate_sleep_overdue(void)
 	atomic_or(&current()->work, WORK_RESCHED); // so that the call returns by gate_resume
 }
 
-// Where the service called from: the return address on top of its stack, behind the stub.
-static u64 caller_address(const struct trap_frame *f)
-{
-	u64 address = 0;
-
-	return service_copy_in(&address, frame_sp(f), sizeof(address)) ? address : 0;
-}
-
 constexpr u32 REFUSALS_LOGGED = 16; // of each stack
 
 long gate_refuse(u32 call, u32 argument, int err)
@@ -277,7 +275,7 @@ long gate_refuse(u32 call, u32 argument, int err)
 		return err;
 	if (st->refused++ >= REFUSALS_LOGGED)
 		return err;
-	address = caller_address(thread_entry_frame(current()));
+	address = arch_stub_caller(thread_entry_frame(current()));
 	const char *where = service_symbol(s, address, &offset, &size);
 
 	log_warn("%s: %s refused: register %u of its arguments: error %d, called at %s+%#llx",

@@ -132,6 +132,13 @@ void mmu_space_activate(struct mmu_space *s, enum vm_view view)
 	activate_slow(s, view);
 }
 
+bool mmu_space_is_active(const struct mmu_space *s, enum vm_view view)
+{
+	const struct tlb_cpu *c = this_cpu_ptr(tlb_cpu);
+
+	return c->loaded == s && c->view == view && !this_cpu_read(cpu_service_root);
+}
+
 void mmu_idle_enter(void)
 {
 	struct tlb_cpu *c = this_cpu_ptr(tlb_cpu);

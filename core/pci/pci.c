@@ -175,7 +175,7 @@ void pci_bars_read(struct pci_device *d)
 	mutex_unlock(&bars_lock);
 }
 
-int pci_enable(struct pci_device *d, bool bus_master)
+int pci_enable(struct pci_device *d)
 {
 	pci_bars_read(d);
 	u32 command = pci_config_read(d, PCI_COMMAND, 2);
@@ -191,16 +191,15 @@ int pci_enable(struct pci_device *d, bool bus_master)
 		}
 		command |= b->io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
 	}
-	if (bus_master)
-		command |= PCI_COMMAND_MASTER;
 	pci_config_write(d, PCI_COMMAND, 2, command);
 	return 0;
 }
 
-void pci_bus_master_off(struct pci_device *d)
+void pci_bus_master_set(struct pci_device *d, bool on)
 {
-	pci_config_write(d, PCI_COMMAND, 2,
-			 pci_config_read(d, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
+	u32 command = pci_config_read(d, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER;
+
+	pci_config_write(d, PCI_COMMAND, 2, on ? command | PCI_COMMAND_MASTER : command);
 }
 
 // ---- finding ----

@@ -79,7 +79,8 @@ KTEST(pci, message_from_a_device)
 		d = pci_next(d);
 	if (!d)
 		ktest_skip("QEMU was not started with -device edu");
-	ASSERT_EQ(pci_enable(d, true), 0);
+	ASSERT_EQ(pci_enable(d), 0);
+	pci_bus_master_set(d, true);
 	volatile u32 *registers = mmio_map(phys(d->bar[0].base), d->bar[0].len);
 
 	ASSERT_NOT_NULL((void *)registers);

@@ -21,6 +21,9 @@
 // preempt_enable or interrupt exit in the kernel switches); another CPU does the latter for itself
 // when the kick arrives.
 //
+// Real-time threads that never sleep leave a twentieth of each second to the others, or nobody
+// could log in to end them.
+//
 // Time. One tick each 4 ms while a CPU is not idle: it ends turns, samples user and system time,
 // and balances. An idle CPU has none.
 //
@@ -135,22 +138,45 @@ static void check_preempt(struct run_queue *rq, struct thread *woken)
 	bool preempt;
 
 	if (is_rt(woken))
-		preempt =
-			!is_rt(curr) || woken->rt_priority > curr->rt_priority || curr == rq->idle;
+		preempt = is_rt(curr) ? woken->rt_priority > curr->rt_priority : !rq->rt_spent;
 	else
-		preempt = !is_rt(curr) && fair_should_preempt(rq, curr, woken);
+		preempt = is_rt(curr) ? rq->rt_spent : fair_should_preempt(rq, curr, woken);
 	if (preempt || curr == rq->idle)
 		rq_resched(rq);
 }
 
+static struct thread *rt_first(struct run_queue *rq)
+{
+	u32 p = rq->rt_bitmap[1] ? 127 - (u32)__builtin_clzll(rq->rt_bitmap[1])
+				 : 63 - (u32)__builtin_clzll(rq->rt_bitmap[0]);
+
+	return list_first_entry(&rq->rt[p], struct thread, se.rt_link);
+}
+
 static struct thread *pick_next(struct run_queue *rq)
 {
-	if (rq->nr_rt) {
-		u32 p = rq->rt_bitmap[1] ? 127 - (u32)__builtin_clzll(rq->rt_bitmap[1])
-					 : 63 - (u32)__builtin_clzll(rq->rt_bitmap[0]);
-		return list_first_entry(&rq->rt[p], struct thread, se.rt_link);
+	struct thread *fair;
+
+	if (likely(!rq->nr_rt))
+		return fair_first(rq);
+	fair = rq->rt_spent ? fair_first(rq) : nullptr;
+	return fair ?: rt_first(rq);
+}
+
+// At each tick; lock held.
+static void rt_account(struct run_queue *rq, const struct thread *t)
+{
+	if (rq->clock_ns - rq->rt_period_ns >= RT_PERIOD_NS) {
+		rq->rt_period_ns = rq->clock_ns;
+		rq->rt_ran_ns = 0;
+		if (rq->rt_spent && rq->nr_rt)
+			rq_resched(rq);
+		rq->rt_spent = false;
 	}
-	return fair_first(rq);
+	if (is_rt(t) && rq->rt_ran_ns >= RT_RUNTIME_NS && !rq->rt_spent) {
+		rq->rt_spent = true;
+		rq_resched(rq);
+	}
 }
 
 static void finish_switch(struct run_queue *rq, struct thread *prev)
@@ -330,7 +356,7 @@ bool thread_wake_sync(struct thread *t)
 
 void thread_interrupt(struct thread *t, bool kill)
 {
-	u32 old = __atomic_fetch_or(&t->interrupted.v, kill ? 3 : 1, __ATOMIC_SEQ_CST);
+	u32 old = atomic_fetch_or(&t->interrupted, kill ? 3 : 1);
 
 	atomic_or(&t->work, WORK_SIGNAL);
 	u32 mask = THREAD_INTERRUPTIBLE;
@@ -346,7 +372,7 @@ void thread_interrupt(struct thread *t, bool kill)
 void thread_interrupt_clear(void)
 {
 	struct thread *t = current();
-	__atomic_fetch_and(&t->interrupted.v, ~1u, __ATOMIC_SEQ_CST);
+	(void)atomic_fetch_and(&t->interrupted, ~1u);
 }
 
 void thread_prepare_sleep(u32 state)
@@ -444,6 +470,7 @@ void sched_tick(void)
 	rcu_hurry();
 	spin_lock(&rq->lock);
 	rq_update(rq);
+	rt_account(rq, t);
 	if (t->policy == POLICY_RR && t->se.queued) {
 		t->se.rr_left = t->se.rr_left > TICK_NS ? t->se.rr_left - TICK_NS : 0;
 		if (!t->se.rr_left) {
@@ -454,7 +481,7 @@ void sched_tick(void)
 		}
 	} else if (!is_rt(t) && rq->nr_running > 1) {
 		struct thread *first = fair_first(rq);
-		if (rq->nr_rt ||
+		if ((rq->nr_rt && !rq->rt_spent) ||
 		    (first &&
 		     (rq->clock_ns - t->se.slice_start >= SLICE_NS || t->policy == POLICY_IDLE) &&
 		     (s64)(t->se.vruntime - first->se.vruntime) > 0))

@@ -197,7 +197,7 @@ static void grace_main(void *)
 		wait_for_work();
 		gather();
 		batch = batch_collected + 1;
-		__atomic_store_n(&batch_collected, batch, __ATOMIC_SEQ_CST);
+		store_seq(&batch_collected, batch);
 		list = collect(&last);
 		grace_period();
 		hand_over(list, last, batch);

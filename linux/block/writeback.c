@@ -137,6 +137,7 @@ static bool batch_collect(struct cache *c, struct batch *b, u64 first, u64 last,
 		radix_erase(&c->dirty, index);
 		// Before the disk reads it: a write from now on makes it dirty again.
 		__atomic_fetch_and(&p->flags, (u16)~PAGE_DIRTY, __ATOMIC_SEQ_CST);
+		ATOMIC_FENCE_AFTER();
 		b->pages[b->n++] = p;
 		c->ndirty--;
 		p = ++index ? radix_lookup(&c->dirty, index) : nullptr;

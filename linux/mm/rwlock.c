@@ -94,6 +94,7 @@ static int wait_for_grant(rwlock_t *l, bool write, u32 thread_state)
 	flags = spin_lock_irqsave(&l->lock);
 	list_add_tail(&l->waiters, &w.link);
 	__atomic_fetch_or(&l->state, RW_WAITERS, __ATOMIC_SEQ_CST);
+	ATOMIC_FENCE_AFTER();
 	grant_locked(l); // the holder may have left before it could see that we wait
 	while (!w.granted) {
 		thread_prepare_sleep(thread_state);

@@ -175,9 +175,10 @@ int virtio_begin(struct virtio *v, u64 device, u64 wanted)
 		err = structures_find(v, &info);
 	if (!err)
 		err = reset(v);
+	if (!err)
+		err = gate_device_quiet(device);
 	if (err)
 		return err;
-	(void)gate_device_quiet(device);
 	v->common[COMMON_STATUS] = VIRTIO_ACKNOWLEDGE;
 	v->common[COMMON_STATUS] = VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER;
 	err = negotiate(v, wanted);

@@ -11,6 +11,8 @@ MACHINES = [MachineConfig(cpus, elevate=backend) for cpus in (1, 4) for backend 
 GRANT = "halyard.elevate=/programs/elevate"
 
 granted = Batch("programs", machines=MACHINES, append=GRANT, timeout=200)
+services = Batch("programs", machines=MACHINES, append="halyard.elevate=/programs/elevated_gate service.null=lowered "
+                 "service.faulty=lowered")
 ungranted = Batch("programs", machines=MACHINES[:2])
 
 
@@ -39,6 +41,18 @@ def test_backend_is_logged(machine, result):
 @ungranted.command("/programs/elevate refused")
 def test_no_grant_no_privilege(result):
     assert (result.status, result.text) == (0, "ok refused\n")
+
+
+@services.command("/programs/elevated_gate")
+def test_an_elevated_program_enters_a_service(result):
+    """The service is not elevated with it, and finds its own view whenever it goes on after an interrupt."""
+    assert (result.status, result.text) == (0, "elevated_gate: ok\n")
+
+
+@services.command("/programs/faulty_case 83; /programs/faulty_case 83")
+def test_a_service_forgets_to_lower(result):
+    """Core lowers for it, and reaches the program's memory again, though the kernel's own root was loaded."""
+    assert result.text.count("result 0\n") == 2 and "stuck" not in result.text, result.text
 
 
 def test_elevate_and_lower_take_few_instructions(kernel):

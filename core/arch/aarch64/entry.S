@@ -81,8 +81,40 @@
 	b \to
 .endm
 
-// Native calls are told apart before anything else is done (gate.S has the short ways).
-.macro VECTOR_LOWER_SYNC native
+// elevate(), where that switches no root: 20 instructions with those of the vector. X0 is in the frame.
+.macro ELEVATE_SHORT
+	ldr x0, [sp, #FRAME_NATIVE]
+	tbz x0, #0, native_from_el0	// not FRAME_MAY_ELEVATE
+	cmp x8, #(NR_HALYARD_ELEVATE >> 12), lsl #12
+	b.ne svc_from_el0
+	ldr x0, [sp, #FRAME_ELEVATIONS]
+	add x0, x0, #1
+	str x0, [sp, #FRAME_ELEVATIONS]
+	mrs x0, spsr_el1
+	orr x0, x0, #PSTATE_EL1T_
+	msr spsr_el1, x0
+	mov x0, #0
+	add sp, sp, #FRAME_SIZE
+	eret
+.endm
+
+// lower(): 18 instructions.
+.macro LOWER_SHORT
+	ldr x0, [sp, #FRAME_NATIVE]
+	tbz x0, #0, native_from_el1t
+	sub x0, x8, #(NR_HALYARD_LOWER >> 12), lsl #12
+	cmp x0, #(NR_HALYARD_LOWER & 0xfff)
+	b.ne svc_from_el1t
+	mrs x0, spsr_el1
+	bic x0, x0, #PSTATE_EL1T_
+	msr spsr_el1, x0
+	mov x0, #0
+	add sp, sp, #FRAME_SIZE
+	eret
+.endm
+
+// Native calls are told apart before anything else is done.
+.macro VECTOR_LOWER_SYNC short
 	.balign 128
 	sub sp, sp, #FRAME_SIZE
 	stp x0, x1, [sp, #FRAME_X0]
@@ -91,13 +123,13 @@
 	cmp w0, #EC_SVC64_
 	b.ne lower_fault
 	tbz w8, #NR_HALYARD_BIT, syscall
-	b \native
+	\short
 .endm
 
 	.balign 2048
 	.globl vectors
 vectors:
-	VECTOR_LOWER_SYNC native_from_el1t	// EL1t
+	VECTOR_LOWER_SYNC LOWER_SHORT	// EL1t
 	VECTOR lower_irq
 	VECTOR lower_fiq
 	VECTOR lower_serror
@@ -105,7 +137,7 @@ vectors:
 	VECTOR core_irq
 	VECTOR core_fiq
 	VECTOR core_serror
-	VECTOR_LOWER_SYNC native_from_el0	// EL0, AArch64
+	VECTOR_LOWER_SYNC ELEVATE_SHORT	// EL0, AArch64
 	VECTOR lower_irq
 	VECTOR lower_fiq
 	VECTOR lower_serror

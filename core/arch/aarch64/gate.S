@@ -82,6 +82,8 @@ gate_call_taken:
 	stp x14, xzr, [x10, #THREAD_ENTRY_TOP]	// no system calls of Linux's, from now on
 	stp x10, xzr, [sp, #(FRAME_NATIVE - FRAME_SIZE)]
 	cbnz x13, 1f
+	ldr w13, [x10, #THREAD_WORK]	// after a gate of the same system call it is noted, and the register the service's
+	tbnz w13, #WORK_ROOT_SHIFT, 1f
 	mrs x13, tpidr_el0
 	str x13, [x10, #THREAD_GATE_TLS]
 1:	ldr x13, [x12, #STACK_ROOT]
@@ -183,28 +185,14 @@ gate_stack_wanted:
 	b 3b
 
 // ---- native calls ----
-// From entry.S: SP at the frame, in which are X0 and X1; all other registers are the caller's; interrupts off. X8, the number, has
-// NR_HALYARD_BIT. Those that the short ways do not know go to svc_from_el0 and svc_from_el1t (entry.S), which save all
-// registers and come back to native_call.
+// From entry.S, when the short ways there did not do: X0 the frame's word `native`; SP at the frame, in which are X0 and X1; all
+// other registers are the caller's; interrupts off. X8, the number, has NR_HALYARD_BIT. What is not known here either goes to
+// svc_from_el0 and svc_from_el1t (entry.S), which save all registers and come back to native_call.
 
-// elevate(), where it switches no root: 20 instructions with entry.S's. lower() below: 18.
 	.globl native_from_el0
 	.balign 16
 native_from_el0:
-	ldr x0, [sp, #FRAME_NATIVE]
-	tbz x0, #0, 1f			// FRAME_MAY_ELEVATE
-	cmp x8, #(NR_HALYARD_ELEVATE >> 12), lsl #12
-	b.ne svc_from_el0
-	ldr x0, [sp, #FRAME_ELEVATIONS]
-	add x0, x0, #1
-	str x0, [sp, #FRAME_ELEVATIONS]
-	mrs x0, spsr_el1
-	orr x0, x0, #PSTATE_EL1T_
-	msr spsr_el1, x0
-	mov x0, #0
-	add sp, sp, #FRAME_SIZE
-	eret
-1:	tbz x0, #63, svc_from_el0	// a program
+	tbz x0, #63, svc_from_el0	// a program
 	tbnz w8, #NR_GATE_CALL_BIT, gate_up
 	sub x1, x8, #(NR_GATE_RETURN >> 12), lsl #12
 	cmp x1, #(NR_GATE_RETURN & 0xfff)
@@ -220,22 +208,10 @@ gate_return:				// a service's function returned, X0 its result
 2:	ldr x1, [sp, #(FRAME_X0 + 8)]
 	b svc_from_el0
 
-// lower()
 	.globl native_from_el1t
 	.balign 16
 native_from_el1t:
-	ldr x0, [sp, #FRAME_NATIVE]
-	tbz x0, #0, 1f
-	sub x0, x8, #(NR_HALYARD_LOWER >> 12), lsl #12
-	cmp x0, #(NR_HALYARD_LOWER & 0xfff)
-	b.ne svc_from_el1t
-	mrs x0, spsr_el1
-	bic x0, x0, #PSTATE_EL1T_
-	msr spsr_el1, x0
-	mov x0, #0
-	add sp, sp, #FRAME_SIZE
-	eret
-1:	tbz x0, #63, svc_from_el1t
+	tbz x0, #63, svc_from_el1t
 	tbnz w8, #NR_GATE_CALL_BIT, gate_up_elevated
 	sub x1, x8, #(NR_GATE_RETURN >> 12), lsl #12
 	cmp x1, #(NR_GATE_RETURN & 0xfff)

@@ -172,6 +172,11 @@ enum frame_context frame_context(const struct trap_frame *f)
 	return current()->gate ? FRAME_SERVICE : FRAME_PROGRAM;
 }
 
+u64 arch_stub_caller(const struct trap_frame *f)
+{
+	return f->x[30];
+}
+
 // ---- what services do that programs may not, and the reverse ----
 
 // Number beyond the table, or a call that the service does not import.

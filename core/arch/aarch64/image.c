@@ -35,7 +35,6 @@ void image_start(u64 dtb, u64 kernel_phys)
 	extern char __kernel_start[], __kernel_end[];
 
 	bootinfo.door = "Image";
-	bootinfo.loader = "firmware";
 	bootinfo.dtb = phys(dtb);
 	bootinfo.kernel_phys = phys(kernel_phys);
 	bootinfo.kernel_size = (u64)(__kernel_end - __kernel_start);

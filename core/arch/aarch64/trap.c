@@ -22,6 +22,7 @@
 #include <arch/elevate.h>
 #include <arch/exception.h>
 #include <arch/gate.h>
+#include <arch/mmu.h>
 #include <arch/timer.h>
 
 const struct personality *personality;
@@ -130,6 +131,10 @@ static void program_exception(struct trap_frame *f, u64 esr, u64 addr, int resul
 	char what[64], detail[128] = "", owner[96];
 	u32 class = esr_class(esr), access = abort_access(esr);
 
+	if (is_abort(class) && esr_is_alignment(esr)) {
+		scnprintf(what, sizeof(what), "unaligned address %#llx", addr);
+		gate_fault(f, what, address_describe(addr, owner, sizeof(owner)));
+	}
 	if (is_abort(class)) {
 		scnprintf(what, sizeof(what), "page fault, %s of %#llx",
 			  access == VM_EXEC    ? "execution"
@@ -173,8 +178,8 @@ static void program_half_fault(struct trap_frame *f, u64 esr, u64 addr, bool pro
 	struct thread *t = current();
 	u64 fixup = 0;
 
-	// The view of a service may still be loaded, which has no program's half.
-	if (unlikely(this_cpu_read(cpu_service_root))) {
+	// What a gate loaded may still be there, and has no program's half.
+	if (unlikely(!mmu_space_is_active(t->space, (enum vm_view)t->view))) {
 		space_reload();
 		return;
 	}
@@ -195,6 +200,9 @@ static void program_half_fault(struct trap_frame *f, u64 esr, u64 addr, bool pro
 	    elevate_fetch_is_refused(f, addr))
 		r = -EACCES;
 	if (likely(!r)) {
+		// Unlike x86, the CPU keeps the entry that it refused to use.
+		if (esr_is_permission(esr))
+			arch_tlb_flush_page(addr);
 		// ours: nobody else writes it
 		atomic_store(&t->faults_minor, atomic_load(&t->faults_minor) + 1);
 		return;

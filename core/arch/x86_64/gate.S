@@ -32,6 +32,8 @@ gate_call:
 	testq %r13, %r13
 	jz gate_call_leave_it
 	movq %gs:cpu_current, %rbx
+	cmpl $0, THREAD_ELEVATED(%rbx)
+	jne gate_call_leave_it
 	movl %gs:cpu_number, %r12d
 	shlq $STACK_SHIFT, %r12
 	leaq SERVICE_STACKS(%r13, %r12), %r12
@@ -78,6 +80,8 @@ gate_enter:			// RDI port, ESI op, RDX, RCX, R8, R9, R11 arguments, RBX thread, 
 	swapgs
 	cmpq $0, STACK_OUTER(%r12)
 	jne 2f
+	testl $WORK_ROOT_BIT, THREAD_WORK(%rbx)	// after a gate of the same system call they are noted, and now the service's
+	jnz 2f
 	rdfsbase %r14
 	movq %r14, THREAD_GATE_TLS(%rbx)
 	rdgsbase %r14

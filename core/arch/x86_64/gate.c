@@ -113,6 +113,13 @@ enum frame_context frame_context(const struct trap_frame *f)
 	return current()->gate ? FRAME_SERVICE : FRAME_PROGRAM;
 }
 
+u64 arch_stub_caller(const struct trap_frame *f)
+{
+	u64 address = 0;
+
+	return service_copy_in(&address, f->rsp, sizeof(address)) ? address : 0;
+}
+
 // ---- what services do that programs may not, and the reverse ----
 
 // Number beyond the table, or a call that the service does not import.

@@ -46,7 +46,6 @@ void pvh_start(u32 start_info_phys)
 	const struct pvh_start_info *si = phys_ptr((phys_t){start_info_phys});
 
 	bootinfo.door = "PVH";
-	bootinfo.loader = "hypervisor";
 	bootinfo.kernel_phys = (phys_t){(u64)__kernel_start - KERNEL_IMAGE_BASE};
 	bootinfo.kernel_size = (u64)(__kernel_end - __kernel_start);
 	if (si->magic == PVH_MAGIC) {

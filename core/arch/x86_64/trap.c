@@ -111,8 +111,8 @@ static void page_fault(struct trap_frame *f, u64 error, u64 addr)
 	u64 fixup = 0;
 
 	if (likely(addr < USER_TOP) && t && t->space && !(error & PF_RESERVED)) {
-		// The view of a service may still be loaded, which has no program's half.
-		if (unlikely(this_cpu_read(cpu_service_root))) {
+		// What a gate loaded may still be there, and has no program's half.
+		if (unlikely(!mmu_space_is_active(t->space, (enum vm_view)t->view))) {
 			space_reload();
 			return;
 		}

@@ -44,9 +44,10 @@ static int probe(u64 self, u64 device)
 	if (GATE_IS_ERROR(mapped))
 		return (int)mapped;
 	registers = (volatile u32 *)mapped;
-	(void)gate_device_quiet(device);
-	s64 r = gate_irq_attach(device, 0, IRQ_CPU_ANY, 0, 0);
+	s64 r = gate_device_quiet(device);
 
+	if (!r)
+		r = gate_irq_attach(device, 0, IRQ_CPU_ANY, 0, 0);
 	if (r > 0)
 		r = gate_test_register(self, &params, &ops);
 	return r < 0 ? (int)r : 0;

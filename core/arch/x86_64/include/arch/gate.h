@@ -61,6 +61,8 @@ bool arch_backtrace_trap(uintptr_t *ip, uintptr_t *fp, bool *is_return,
 			 enum frame_context *context);
 // A word of a kernel stack or of one inside a service; false: it cannot be read.
 bool arch_word_read(uintptr_t at, uintptr_t *out);
+// Where a service called from, behind the stub, by the frame of its call. 0: unknown. In that call.
+u64 arch_stub_caller(const struct trap_frame *f);
 // Where the function that entered the service called from.
 void arch_gate_caller(const struct gate_stack *st, uintptr_t *ip, uintptr_t *fp);
 constexpr u64 GATE_STUB_RETURNED =

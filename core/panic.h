@@ -16,12 +16,12 @@ struct trap_frame;
 [[noreturn]] void oops(const struct trap_frame *frame, const char *what);
 
 // Prints the calls that lead here, from frame pointer fp; each frame is checked through the page
-// tables before it is read.
-void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp);
+// tables before it is read. link: frame_link() where ip was interrupted, else 0.
+void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp, uintptr_t link);
 
 // The same where the current thread is inside a service, wherever ip is: a service may have jumped
 // into core, or into nothing. Its caller is found through the gate.
-void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp);
+void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp, uintptr_t link);
 
 void backtrace_here(void);
 

@@ -129,6 +129,6 @@ void service_report(struct trap_frame *f, struct gate_stack *st, const char *wha
 	klog(REPORT, "CPU: %u PID: %u Comm: %.16s, service's life %u", this_cpu_id(), t->id,
 	     t->name, st->generation);
 	arch_frame_print_short(REPORT, f);
-	backtrace_print_service(REPORT, ip, frame_fp(f));
+	backtrace_print_service(REPORT, ip, frame_fp(f), frame_link(f));
 	klog(REPORT, "---[ service %s will be restarted; the call returns an error ]---", s->name);
 }

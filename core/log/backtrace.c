@@ -108,6 +108,7 @@ static bool is_code(uintptr_t ip)
 struct walk {
 	enum log_level level;
 	uintptr_t ip, fp;
+	uintptr_t link; // where ip was interrupted: frame_link(), else 0
 	bool is_return;
 	const struct gate_stack *gate; // the innermost that was not passed yet
 	bool in_service;
@@ -124,6 +125,7 @@ static bool walk_gate(struct walk *w)
 	klog(w->level, "  --- gate %s.%s into %s ---", st->port->interface->name,
 	     st->port->interface->op_names[st->op], st->service->name);
 	arch_gate_caller(st, &w->ip, &w->fp);
+	w->link = 0;
 	w->gate = st->outer;
 	w->in_service = false;
 	w->is_return = true;
@@ -137,7 +139,8 @@ static bool walk_up(struct walk *w)
 	enum frame_context context;
 	uintptr_t next;
 
-	if (arch_backtrace_trap(&w->ip, &w->fp, &w->is_return, &context)) {
+	w->link = 0;
+	if (arch_backtrace_trap(&w->ip, &w->fp, &w->link, &w->is_return, &context)) {
 		if (context == FRAME_PROGRAM)
 			return false;
 		klog(w->level, context == FRAME_SERVICE ? "  --- call from a service ---"
@@ -154,6 +157,30 @@ static bool walk_up(struct walk *w)
 	return true;
 }
 
+// Where the function that addr lies in begins; 0: nobody knows.
+static uintptr_t function_of(uintptr_t addr)
+{
+	u64 offset, size;
+	const char *service;
+
+	if (lookup(addr, &offset) || service_symbol_of(addr, &offset, &size, &service))
+		return addr - offset;
+	return 0;
+}
+
+// An interrupted function may have no frame record at this moment: then its caller stands in no
+// record, and in a register. Where it has one, the register holds the same, or what is left of a
+// call of its own.
+static void print_link(const struct walk *w)
+{
+	uintptr_t recorded;
+
+	if (!w->link || !is_code(w->link - 1) || function_of(w->link - 1) == function_of(w->ip))
+		return;
+	if (!arch_word_read(w->fp + sizeof(recorded), &recorded) || recorded != w->link)
+		print_frame(w->level, w->link, true);
+}
+
 static void walk(struct walk *w)
 {
 	klog(w->level, "Call trace:");
@@ -166,15 +193,17 @@ static void walk(struct walk *w)
 		}
 		if (more)
 			print_frame(w->level, w->ip, w->is_return);
+		if (more)
+			print_link(w);
 		if (!(more && walk_up(w)) && !walk_gate(w))
 			return;
 	}
 }
 
-void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp)
+void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp, uintptr_t link)
 {
 	const struct thread *t = current();
-	struct walk w = {.level = level, .ip = ip, .fp = fp};
+	struct walk w = {.level = level, .ip = ip, .fp = fp, .link = link};
 	u64 offset, size;
 	const char *service = nullptr;
 
@@ -185,10 +214,14 @@ void backtrace_print(enum log_level level, uintptr_t ip, uintptr_t fp)
 	walk(&w);
 }
 
-void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp)
+void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp, uintptr_t link)
 {
-	struct walk w = {
-		.level = level, .ip = ip, .fp = fp, .gate = current()->gate, .in_service = true};
+	struct walk w = {.level = level,
+			 .ip = ip,
+			 .fp = fp,
+			 .link = link,
+			 .gate = current()->gate,
+			 .in_service = true};
 
 	walk(&w);
 }
@@ -196,5 +229,5 @@ void backtrace_print_service(enum log_level level, uintptr_t ip, uintptr_t fp)
 void backtrace_here(void)
 {
 	backtrace_print(LOG_ERR, (uintptr_t)__builtin_return_address(0),
-			*(const uintptr_t *)__builtin_frame_address(0));
+			*(const uintptr_t *)__builtin_frame_address(0), 0);
 }

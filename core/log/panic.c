@@ -113,7 +113,7 @@ void oops(const struct trap_frame *frame, const char *what)
 	klog(LOG_EMERG, "Oops: %s", what);
 	print_where();
 	arch_frame_print(frame);
-	backtrace_print(LOG_ERR, frame_ip(frame), frame_fp(frame));
+	backtrace_print(LOG_ERR, frame_ip(frame), frame_fp(frame), frame_link(frame));
 	lockcheck_print_held();
 	klog(LOG_EMERG, "Kernel panic - not syncing: %s", what);
 	panic_end(what);

@@ -94,7 +94,7 @@ void smp_handle_stop(const struct trap_frame *f)
 		     context == FRAME_SERVICE ? "service" : "program");
 	else {
 		klog(LOG_EMERG, "CPU %u:", me);
-		backtrace_print(LOG_ERR, f->pc, f->x[29]);
+		backtrace_print(LOG_ERR, f->pc, f->x[29], f->x[30]);
 	}
 	__atomic_fetch_or(&stopped.v, 1ull << me, __ATOMIC_RELEASE);
 	cpu_halt_forever();

@@ -11,7 +11,8 @@
 extern const char trap_return[];    // entry.S: where trap_dispatch returns to
 extern const char gate_up_called[]; // gate.S: where calls from services return to
 
-bool arch_backtrace_trap(uintptr_t *ip, uintptr_t *fp, bool *is_return, enum frame_context *context)
+bool arch_backtrace_trap(uintptr_t *ip, uintptr_t *fp, uintptr_t *link, bool *is_return,
+			 enum frame_context *context)
 {
 	// RBP points at the saved RBP, so that the chain of frames goes on through it.
 	uintptr_t frame = *fp - offsetof(struct trap_frame, rbp);
@@ -22,6 +23,7 @@ bool arch_backtrace_trap(uintptr_t *ip, uintptr_t *fp, bool *is_return, enum fra
 			return false;
 		*context = frame_context(f) == FRAME_PROGRAM ? FRAME_PROGRAM : FRAME_KERNEL;
 		*ip = f->rip;
+		*link = frame_link(f);
 		*is_return = false;
 	} else if (*ip == (uintptr_t)gate_up_called) {
 		// the stub has no frame: who called it lies on top of the stack

@@ -91,7 +91,7 @@ void smp_handle_stop(const struct cpu_words *w, u64 rbp)
 		     context == FRAME_SERVICE ? "service" : "program");
 	else {
 		klog(LOG_EMERG, "CPU %u:", me);
-		backtrace_print(LOG_ERR, w->rip, rbp);
+		backtrace_print(LOG_ERR, w->rip, rbp, 0);
 	}
 	__atomic_fetch_or(&stopped.v, 1ull << me, __ATOMIC_RELEASE);
 	cpu_halt_forever();

@@ -38,6 +38,12 @@ static inline u64 frame_fp(const struct trap_frame *f)
 {
 	return f->x[29];
 }
+// Where the function returns to, as long as that is nowhere but in a register: before it makes a
+// frame record, and where it has taken it down or makes none.
+static inline u64 frame_link(const struct trap_frame *f)
+{
+	return f->x[30];
+}
 static inline u64 frame_sp(const struct trap_frame *f)
 {
 	return f->sp;

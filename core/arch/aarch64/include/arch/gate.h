@@ -60,9 +60,9 @@ enum frame_context { FRAME_KERNEL, FRAME_PROGRAM, FRAME_SERVICE };
 enum frame_context frame_context(const struct trap_frame *f);
 // For backtraces: *ip returns into code that saved a whole trap frame, at frame pointer *fp. Puts
 // there where the interrupted code was (*context: FRAME_KERNEL for whatever was interrupted but a
-// program; FRAME_SERVICE: it made a call), and whether that is a return address. False when *ip is
-// ordinary code.
-bool arch_backtrace_trap(uintptr_t *ip, uintptr_t *fp, bool *is_return,
+// program; FRAME_SERVICE: it made a call), whether that is a return address, and where it was
+// interrupted frame_link(). False when *ip is ordinary code.
+bool arch_backtrace_trap(uintptr_t *ip, uintptr_t *fp, uintptr_t *link, bool *is_return,
 			 enum frame_context *context);
 // A word of a kernel stack or of one inside a service; false: it cannot be read.
 bool arch_word_read(uintptr_t at, uintptr_t *out);

@@ -19,6 +19,12 @@ static inline u64 frame_fp(const struct trap_frame *f)
 {
 	return f->rbp;
 }
+// Where the function returns to, as long as that is nowhere but in a register. 0: not on this CPU.
+static inline u64 frame_link(const struct trap_frame *f)
+{
+	(void)f;
+	return 0;
+}
 static inline u64 frame_sp(const struct trap_frame *f)
 {
 	return f->rsp;

@@ -26,7 +26,7 @@ static void code_write(const unsigned *words, unsigned n)
 	__builtin___clear_cache((char *)code, (char *)code + n * 4);
 }
 
-// The instruction, with X0 an address of ours or another.
+// The instruction, with X0 an address of ours or another, and no system call's number in X8.
 static void run_insn(unsigned insn, u64 x0)
 {
 	const unsigned words[] = {insn, NOP, RET};
@@ -34,11 +34,12 @@ static void run_insn(unsigned insn, u64 x0)
 	code_write(words, COUNT(words));
 	if (!sigsetjmp(back, 1)) {
 		register u64 r0 __asm__("x0") = x0;
-		__asm__ volatile("blr %1"
-				 : "+r"(r0)
+		register u64 r8 __asm__("x8") = 999;
+		__asm__ volatile("blr %2"
+				 : "+r"(r0), "+r"(r8)
 				 : "r"(code)
-				 : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10",
-				   "x30", "memory", "cc");
+				 : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x9", "x10", "x30",
+				   "memory", "cc");
 	}
 	poke_kernel();
 }

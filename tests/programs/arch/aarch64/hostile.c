@@ -304,7 +304,7 @@ static void torn_frame(u64 unused)
 	sigaction(SIGUSR1, &sa, NULL);
 	if (pthread_create(&thread, NULL, tear, NULL))
 		_exit(1);
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 1000; i++) {
 		raise(SIGUSR1);
 		if (i % 16 == 0)
 			poke_kernel();

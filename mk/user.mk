@@ -22,6 +22,7 @@ vpath %.c user tests/programs tests/programs/services tests/programs/privilege t
 $(BUILD)/programs/%: %.c mk/user.mk
 	@mkdir -p $(@D)
 	$(say) USERCC $@
-	$(Q)$(USERCC) $(USER_CFLAGS) $(USERFLAGS_$*) $(USERFLAGS_$(ARCH)_$*) -MMD -MP -MF $@.d $< $(USERLIBS_$*) -o $@
+	$(Q)$(USERCC) $(USER_CFLAGS) $(USERFLAGS_$*) $(USERFLAGS_$(ARCH)_$*) -MMD -MP -MF $@.dep $< $(USERLIBS_$*) -o $@
+	$(Q)sed -i 's| $<||' $@.dep # it may move to another folder
 
--include $(PROGRAMS:=.d)
+-include $(PROGRAMS:=.dep)

@@ -119,7 +119,7 @@ X86 = [Case(128 + i, f"`{name}`", GP, differs=name in ("wrmsr", "swapgs")) for i
     Case(153, "a far return into ring 0", GP + "|page fault, read of"),
     Case(154, "an interrupt return into ring 0", GP + "|page fault, read of"),
 ]
-AARCH64 = [Case(128 + i, f"`{name}`", FORBIDDEN, differs=name.startswith("msr")) for i, name in enumerate(
+AARCH64 = [Case(128 + i, f"`{name}`", FORBIDDEN, differs=name.startswith(("msr", "eret", "hvc"))) for i, name in enumerate(
     ["msr daifset", "msr ttbr0_el1", "msr sctlr_el1", "msr vbar_el1", "msr tpidr_el1", "msr mdscr_el1", "msr cntv_ctl_el0",
      "mrs esr_el1", "mrs pmccntr_el0", "tlbi vmalle1", "dc ivac", "ic iallu", "at s1e1r", "eret", "hvc", "smc"])] + [
     Case(144, "an undefined instruction", UNDEFINED), Case(145, "a breakpoint", "breakpoint"),
@@ -128,7 +128,7 @@ AARCH64 = [Case(128 + i, f"`{name}`", FORBIDDEN, differs=name.startswith("msr"))
     Case(148, "change the thread pointer and fault", "page fault, write of 0x8", "the null page"),
     Case(152, "an unaligned stack pointer", None),  # a fault, but not in QEMU, which does not check it
     Case(153, "a jump between instructions", "unaligned instruction address"),
-    Case(154, "an unaligned exclusive access", "unaligned address"),
+    Case(154, "an unaligned exclusive access", "unaligned address", "service faulty: image"),
     Case(155, "enter debug state", UNDEFINED), Case(156, "`mrs daif`", FORBIDDEN), Case(157, "`msr spsel`", FORBIDDEN),
     Case(158, "clean a line of core's out of the cache", None),  # the same
     Case(159, "zero core's data by `dc zva`", "page fault, write of", "core: data"),

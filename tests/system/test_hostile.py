@@ -3,7 +3,9 @@
 
 import re
 
-from conftest import Batch, MachineConfig
+import pytest
+
+from conftest import ARCH, Batch, MachineConfig, initrd, vm
 
 MACHINES = [MachineConfig(4, elevate="flat"), MachineConfig(4, elevate="views")]
 LEAK_KIB = 1024
@@ -39,3 +41,11 @@ def test_cpu_games_of_a_user(result):
 @batch.command(program("/programs/hostile_calls 1 11"))
 def test_calls_in_bad_faith(result):
     check(result, "hostile_calls")
+
+
+@pytest.mark.parametrize("cpu", {"x86_64": ["max"], "aarch64": ["cortex-a57", "cortex-a72", "neoverse-n1", "max"]}[ARCH])
+def test_nothing_of_the_kernels_half_is_reached(cpu):
+    """Whatever the CPU has or lacks: neither core's memory nor that of services, before, after and while these run."""
+    options = MachineConfig(2).options(initrd=initrd("programs"), cpu=cpu, append="service.null=lowered service.faulty=isolated")
+    result, = vm.run_commands(options, ["/programs/kernel_half /dev/null_service /dev/faulty"])
+    assert result.status == 0 and result.text.endswith("kernel_half: ok\n"), result.text

@@ -36,6 +36,7 @@
 #define THREAD_ENTRY_TOP   48
 #define THREAD_SYSCALLS	   56
 #define THREAD_GATE_TLS	   64
+#define THREAD_CPU	   200
 
 /* struct gate_stack, struct service */
 #define STACK_THREAD	      0

@@ -15,47 +15,14 @@
 	ldr \reg, [\reg, :lo12:\name]
 .endm
 
-// long gate_call(port x0, op w1, a1 x2, a2 x3, a3 x4, a4 x5, a5 x6): the way that is taken nearly always, when this CPU's stack
-// inside the service is free and ready. Else gate_call_slow (gate.c) finds one, and comes by arch_gate_enter.
-	.globl gate_call
-	.balign 32
-gate_call:
-	ldr x9, [x0, #PORT_SERVICE]
-	cbz x9, gate_call_leave_it
-	PERCPU_LOAD x10, cpu_current
-	adrp x11, cpu_number
-	add x11, x11, x18
-	ldr w11, [x11, :lo12:cpu_number]
-	add x12, x9, x11, lsl #STACK_SHIFT
-	add x12, x12, #SERVICE_STACKS
-1:	ldaxr x13, [x12]		// STACK_THREAD
-	cbnz x13, gate_call_taken
-	stlxr w13, x10, [x12]
-	cbnz w13, 1b
-	dmb ish				// either we see that the service died, or its end sees us
-	ldr w13, [x0, #PORT_FAST]
-	ldr w14, [x9, #SERVICE_LIVE]
-	ldr w15, [x12, #STACK_GENERATION]
-	cmp w13, w14
-	ccmp w13, w15, #0, eq
-	b.ne gate_call_give_back
-	b gate_enter
-gate_call_give_back:
-	stlr xzr, [x12]
-gate_call_leave_it:
-	b gate_call_slow
-gate_call_taken:
-	clrex
-	b gate_call_slow
-
 // What lies on the kernel stack while the service runs, from saved_sp up (arch_gate_caller knows it):
 //	entry_top, syscalls, X19 to X28, X29, X30
 #define GATE_KEPT 112
 
 // X0 port, W1 op, X2 to X6 arguments, X10 thread, X12 stack, claimed. Up to where the service's registers are set.
 //
-// The program's TLS base, which a service may change, is noted at its outermost gate; space_reload puts it back on the way to the
-// program.
+// The program's TLS base, which a service may change, is noted at its outermost gate, the first since the program ran (later ones
+// find what a service left); space_reload puts it back on the way to the program.
 //
 // The order of the roots: what is walked between the two writes is remembered under the id that TTBR0 has then. So a service's
 // upper half is never loaded together with another id than its own.
@@ -119,9 +86,36 @@ gate_call_taken:
 	mov x30, #GATE_STUBS
 .endm
 
-gate_enter:
+// long gate_call(port x0, op w1, a1 x2, a2 x3, a3 x4, a4 x5, a5 x6): the way that is taken nearly always, when this CPU's stack
+// inside the service is free and ready. Else gate_call_slow (gate.c) finds one, and comes by arch_gate_enter.
+	.globl gate_call
+	.balign 32
+gate_call:
+	ldr x9, [x0, #PORT_SERVICE]
+	cbz x9, gate_call_leave_it
+	PERCPU_LOAD x10, cpu_current
+	ldr w11, [x10, #THREAD_CPU]
+	add x12, x9, x11, lsl #STACK_SHIFT
+	add x12, x12, #SERVICE_STACKS
+1:	ldaxr x13, [x12]		// STACK_THREAD
+	cbnz x13, gate_call_taken
+	stlxr w13, x10, [x12]
+	cbnz w13, 1b
+	ldar w14, [x9]			// SERVICE_LIVE. Either we see that it died, or its end sees us
+	ldr w13, [x0, #PORT_FAST]
+	ldr w15, [x12, #STACK_GENERATION]
+	cmp w13, w14
+	ccmp w13, w15, #0, eq
+	b.ne gate_call_give_back
 	GATE_ENTER
 	eret
+gate_call_give_back:
+	stlr xzr, [x12]
+gate_call_leave_it:
+	b gate_call_slow
+gate_call_taken:
+	clrex
+	b gate_call_slow
 
 // long arch_gate_enter(st x0, port x1, op w2, a1 x3, a2 x4, a3 x5, a4 x6, a5 x7): st is claimed. Nothing of core's is left in
 // registers.
@@ -153,36 +147,7 @@ arch_gate_leave:
 	ldr x13, [x12, #STACK_SAVED_SP]
 	mov sp, x13
 	mov x0, x1
-gate_left:				// X10 thread, X12 stack, X0 the result, X18 right, interrupts off
-	ldp x13, x14, [sp], #16
-	stp x13, x14, [x10, #THREAD_ENTRY_TOP]
-	ldr x13, [x12, #STACK_OUTER]
-	str x13, [x10, #THREAD_GATE]
-	msr daifclr, #6
-	ldr w13, [x10, #THREAD_WORK]	// only this thread takes the bit away
-	tbnz w13, #WORK_ROOT_SHIFT, 2f
-1:	ldxr w13, [x10]			// THREAD_WORK
-	orr w13, w13, #WORK_ROOT_BIT
-	stxr w14, w13, [x10]
-	cbnz w14, 1b
-2:	ldr x9, [x12, #STACK_SERVICE]
-	stlr xzr, [x12]			// STACK_THREAD
-	dmb ish				// either we see who waits, or it sees that the stack is free
-	ldr w13, [x9, #SERVICE_STACK_WAITERS]
-	cbnz w13, gate_stack_wanted
-3:	ldp x19, x20, [sp], #16
-	ldp x21, x22, [sp], #16
-	ldp x23, x24, [sp], #16
-	ldp x25, x26, [sp], #16
-	ldp x27, x28, [sp], #16
-	ldp x29, x30, [sp], #16
-	ret
-gate_stack_wanted:
-	mov x19, x0
-	mov x0, x9
-	bl gate_stack_wake
-	mov x0, x19
-	b 3b
+	b gate_left
 
 // ---- native calls ----
 // From entry.S, when the short ways there did not do: X0 the frame's word `native`; SP at the frame, in which are X0 and X1; all
@@ -202,9 +167,37 @@ gate_return:				// a service's function returned, X0 its result
 	ldr x0, [sp, #FRAME_X0]
 	mrs x18, tpidr_el1
 	ldr x12, [x10, #THREAD_GATE]
-	ldr x13, [x12, #STACK_SAVED_SP]
-	mov sp, x13
-	b gate_left
+	add sp, sp, #FRAME_SIZE		// STACK_SAVED_SP
+gate_left:				// X10 thread, X12 stack, X0 the result, X18 right, interrupts off
+	ldp x13, x14, [sp], #16
+	stp x13, x14, [x10, #THREAD_ENTRY_TOP]
+	ldr x13, [x12, #STACK_OUTER]
+	str x13, [x10, #THREAD_GATE]
+	msr daifclr, #6
+	ldr w13, [x10, #THREAD_WORK]	// only this thread takes the bit away
+	tbnz w13, #WORK_ROOT_SHIFT, 5f
+4:	ldxr w13, [x10]			// THREAD_WORK
+	orr w13, w13, #WORK_ROOT_BIT
+	stxr w14, w13, [x10]
+	cbnz w14, 4b
+5:	ldr x9, [x12, #STACK_SERVICE]
+	stlr xzr, [x12]			// STACK_THREAD
+	dmb ish				// either we see who waits, or it sees that the stack is free
+	ldr w13, [x9, #SERVICE_STACK_WAITERS]
+	cbnz w13, gate_stack_wanted
+6:	ldp x19, x20, [sp], #16
+	ldp x21, x22, [sp], #16
+	ldp x23, x24, [sp], #16
+	ldp x25, x26, [sp], #16
+	ldp x27, x28, [sp], #16
+	ldp x29, x30, [sp], #16
+	ret
+gate_stack_wanted:
+	mov x19, x0
+	mov x0, x9
+	bl gate_stack_wake
+	mov x0, x19
+	b 6b
 2:	ldr x1, [sp, #(FRAME_X0 + 8)]
 	b svc_from_el0
 

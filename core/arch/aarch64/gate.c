@@ -38,6 +38,7 @@ static_assert(offsetof(struct trap_frame, native) == FRAME_NATIVE);
 static_assert(offsetof(struct trap_frame, elevations) == FRAME_ELEVATIONS);
 static_assert(offsetof(struct thread, entry_top) == THREAD_ENTRY_TOP);
 static_assert(offsetof(struct thread, syscalls) == THREAD_ENTRY_TOP + 8);
+static_assert(offsetof(struct thread, cpu) == THREAD_CPU);
 static_assert(offsetof(struct thread, work) == 0 && WORK_RESCHED == WORK_RESCHED_BIT);
 static_assert(WORK_ROOT == WORK_ROOT_BIT && WORK_ROOT_BIT == 1 << WORK_ROOT_SHIFT);
 static_assert(NR_GATE_CALL == HALYARD_NR_GATE_CALL && NR_GATE_RETURN == HALYARD_NR_GATE_RETURN);

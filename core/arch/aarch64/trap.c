@@ -132,8 +132,9 @@ static void program_exception(struct trap_frame *f, u64 esr, u64 addr, int resul
 	u32 class = esr_class(esr), access = abort_access(esr);
 
 	if (is_abort(class) && esr_is_alignment(esr)) {
-		scnprintf(what, sizeof(what), "unaligned address %#llx", addr);
-		gate_fault(f, what, address_describe(addr, owner, sizeof(owner)));
+		scnprintf(detail, sizeof(detail), "%#llx (%s)", addr,
+			  address_describe(addr, owner, sizeof(owner)));
+		gate_fault(f, "unaligned address", detail);
 	}
 	if (is_abort(class)) {
 		scnprintf(what, sizeof(what), "page fault, %s of %#llx",

@@ -16,8 +16,8 @@
 // What lies on the kernel stack while the service runs, from saved_sp up (arch_gate_caller knows it):
 //	entry_top, syscalls, R15, R14, R13, R12, RBX, RBP, return address
 //
-// The program's TLS bases, which a service may change, are noted at its outermost gate; space_reload puts them back on
-// the way to the program.
+// The program's TLS bases, which a service may change, are noted at its outermost gate, the first since the program ran (later
+// ones find what a service left); space_reload puts them back on the way to the program.
 	.globl gate_call
 	.balign 32
 gate_call:

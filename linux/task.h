@@ -58,6 +58,10 @@ struct task {
 	// memory that the program asked the kernel to touch; thread itself
 	u64 clear_child_tid, set_child_tid;
 	u64 robust_list;
+	struct rseq_registration {
+		u64 area; // 0: none
+		u32 len, signature;
+	} rseq;
 	u32 pdeath_signal;
 	u32 personality;
 	bool no_new_privs;

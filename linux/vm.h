@@ -13,6 +13,7 @@
 #include "core/lock.h"
 #include "core/mmu_space.h"
 #include "core/page.h"
+#include "core/percpu.h" // CPU_MAX
 #include "linux/rwlock.h"
 
 struct vm_space;
@@ -128,8 +129,10 @@ struct vm_space {
 		stack_start; // for /proc; set by exec
 	u8 auxv[512];
 	u32 auxv_len;
-	struct file *exe; // counted; lock
-	u64 vdso;	  // address of the vDSO, 0 none
+	struct file *exe;	// counted; lock
+	u64 vdso;		// address of the vDSO, 0 none
+	u8 cid_of_cpu[CPU_MAX]; // concurrency ids (linux/process/rseq.c); that CPU, preemption off
+	atomic_u32 cids;	// given out
 	bool dumpable;
 };
 

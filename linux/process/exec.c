@@ -247,6 +247,7 @@ static void commit(struct exec *x, struct sighand *fresh)
 	struct task *t = current_task();
 	struct process *p = t->process;
 	futex_exec(t);
+	rseq_exec(t);
 	space_switch(t, x->space);
 	x->space = nullptr;
 	elevate_exec(elevation_granted(x->path));

@@ -127,6 +127,7 @@ static void inherit(struct task *t, const struct clone_request *r)
 {
 	struct task *me = current_task();
 	t->cred = cred_get(me->cred);
+	sched_inherit(t);
 	t->blocked = me->blocked;
 	t->personality = me->personality;
 	t->no_new_privs = me->no_new_privs;
@@ -139,6 +140,8 @@ static void inherit(struct task *t, const struct clone_request *r)
 	} else {
 		t->altstack_flags = SS_DISABLE;
 	}
+	if (!(r->flags & CLONE_VM))
+		rseq_fork(t, me);
 	t->clear_child_tid = r->flags & CLONE_CHILD_CLEARTID ? r->child_tid : 0;
 	t->set_child_tid = r->flags & CLONE_CHILD_SETTID ? r->child_tid : 0;
 	if (t->set_child_tid)

@@ -83,6 +83,25 @@ static int task_nice(int pid)
 	return n;
 }
 
+// A new task is scheduled as the one that makes it, unless that one said otherwise
+// (SCHED_RESET_ON_FORK).
+void sched_inherit(struct task *child)
+{
+	const struct thread *me = current();
+	enum sched_policy policy = me->policy;
+	int priority = me->rt_priority, nice = me->nice;
+	child->thread.affinity = me->affinity;
+	if (me->reset_on_fork) {
+		if (is_realtime(policy)) {
+			policy = POLICY_NORMAL;
+			priority = nice = 0;
+		}
+		nice = max(nice, 0);
+	}
+	if (policy != POLICY_NORMAL || nice)
+		(void)sched_set_policy(&child->thread, policy, priority, nice);
+}
+
 SYSCALL(sched_setscheduler, int pid, int policy, const struct linux_sched_param __user *uparam)
 {
 	struct linux_sched_param p;

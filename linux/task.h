@@ -31,6 +31,12 @@ struct robust_list_head;
 
 enum task_limits : u32 { PID_MAX_DEFAULT = 32768, PID_MAX_LIMIT = 4 * 1024 * 1024 };
 
+struct sched_params {
+	enum sched_policy policy;
+	u8 priority; // real-time policies: 1..99, else 0
+	s8 nice;
+};
+
 struct task {
 	struct thread thread;	  // must be first. thread.id is the tid, thread.name is comm
 	struct process *process;  // immutable; counted
@@ -62,6 +68,12 @@ struct task {
 		u64 area; // 0: none
 		u32 len, signature;
 	} rseq;
+	struct task_pi {	   // linux/process/futex_pi.c and its lock
+		struct list owned; // pi_state.owner_link
+		struct pi_waiter *blocked;
+		struct sched_params own; // what it asked for, while boosted
+		bool boosted, dead;
+	} pi;
 	u32 pdeath_signal;
 	u32 personality;
 	bool no_new_privs;

@@ -76,6 +76,7 @@ struct task {
 	} pi;
 	u32 pdeath_signal;
 	u32 personality;
+	u32 mempolicy; // of a machine with one node (linux/mm/policy.c)
 	bool no_new_privs;
 	bool keep_caps;
 	u64 timer_slack_ns;
@@ -200,10 +201,10 @@ struct process {
 	u64 cpu_limit_next_ns;	// RLIMIT_CPU: when SIGXCPU comes next; ~0 none
 	bool cpu_timers_active; // any of the three is on: the tick looks. Atomic
 	struct posix_timers *timers;
-	u64 start_ns;		   // monotonic; immutable
-	u32 membarrier_registered; // commands; own threads
-	s16 oom_score_adj;	   // atomic
-	u32 exec_generation;	   // incremented by each exec
+	u64 start_ns;			  // monotonic; immutable
+	atomic_u32 membarrier_registered; // commands; own threads
+	s16 oom_score_adj;		  // atomic
+	u32 exec_generation;		  // incremented by each exec
 	struct rcu_head rcu;
 };
 

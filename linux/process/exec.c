@@ -260,6 +260,7 @@ static void commit(struct exec *x, struct sighand *fresh)
 	t->restart.fn = nullptr;
 	t->keep_caps = false;
 	t->personality &= ~x->secure_personality_clear;
+	atomic_store(&p->membarrier_registered, 0);
 	posix_timers_exec(p);
 	signal_exec_reset(p, fresh);
 	files_close_on_exec();

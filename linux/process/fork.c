@@ -130,6 +130,7 @@ static void inherit(struct task *t, const struct clone_request *r)
 	sched_inherit(t);
 	t->blocked = me->blocked;
 	t->personality = me->personality;
+	t->mempolicy = me->mempolicy;
 	t->no_new_privs = me->no_new_privs;
 	t->keep_caps = me->keep_caps;
 	t->timer_slack_ns = me->timer_slack_ns;
@@ -172,6 +173,7 @@ static int process_create(struct task *t, const struct clone_request *r)
 	memcpy(p->rlimits, me->rlimits, sizeof(p->rlimits));
 	spin_unlock(&me->lock);
 	p->exit_signal = (u8)r->exit_signal;
+	atomic_store(&p->membarrier_registered, atomic_load(&me->membarrier_registered));
 	p->oom_score_adj = READ_ONCE(me->oom_score_adj);
 	p->has_subreaper = me->has_subreaper || me->is_subreaper;
 	if (p->rlimits[RLIMIT_CPU].cur != RLIM_INFINITY)

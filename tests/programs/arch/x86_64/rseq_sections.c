@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -152,6 +153,35 @@ static void test_moved(void)
 	sched_setaffinity(0, sizeof(all), &all);
 }
 
+// membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) ends sections on other CPUs.
+static void *disturber(void *arg)
+{
+	while (!busy_stop) {
+		CHECK_EQ(syscall(SYS_membarrier, 128, arg ? 1 : 0, 1), 0);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+static void test_membarrier(void)
+{
+	cpu_set_t all;
+	pthread_t t;
+	sched_getaffinity(0, sizeof(all), &all);
+	CHECK_EQ(syscall(SYS_membarrier, 256, 0, 0), 0);
+	for (long one = 0; one < 2; one++) {
+		busy_stop = 0;
+		pin(0);
+		pthread_create(&t, NULL, disturber, (void *)one);
+		pin(CPU_COUNT(&all) > 1 ? 1 : 0);
+		for (int i = 0; i < 3; i++)
+			spin();
+		busy_stop = 1;
+		pthread_join(t, NULL);
+		sched_setaffinity(0, sizeof(all), &all);
+	}
+}
+
 enum { THREADS = 6, ADDS = 20000, CPUS = 64 };
 static long cells[CPUS * 16];
 static void *adder(void *arg)
@@ -246,6 +276,7 @@ int main(void)
 	test_preempted();
 	test_signal();
 	test_moved();
+	test_membarrier();
 	test_counters();
 	test_bad_sections();
 	return check_done("rseq_sections");

@@ -27,6 +27,8 @@ enum thread_state : u32 {
 	THREAD_DEAD = 32,
 };
 
+// Real-time threads get at most so much of each period while others want to run, on each CPU.
+constexpr u64 SCHED_RT_PERIOD_US = 1'000'000, SCHED_RT_RUNTIME_US = 950'000;
 enum sched_policy : u8 {
 	POLICY_NORMAL,
 	POLICY_FIFO,
@@ -151,6 +153,9 @@ void thread_sleep_ns(u64 ns); // uninterruptible
 
 // Policies. -EINVAL for bad combinations. Any thread; takes its run-queue lock.
 int sched_set_policy(struct thread *t, enum sched_policy policy, int rt_priority, int nice);
+// What a thread that was not started yet takes from the current one: policy, priorities, affinity;
+// with reset_on_fork, which stays behind, nothing above the ordinary.
+void sched_inherit(struct thread *child);
 int sched_set_affinity(struct thread *t,
 		       cpumask_t mask); // -EINVAL: no CPU of it runs; migrates at once when needed
 u64 sched_rr_interval_ns(const struct thread *t);

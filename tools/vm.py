@@ -173,6 +173,9 @@ $B mkdir -p /dev/pts /dev/shm
 for m in proc:/proc sysfs:/sys devpts:/dev/pts tmpfs:/dev/shm tmpfs:/tmp tmpfs:/run; do
 	$B mount -t ${m%%:*} ${m%%:*} ${m#*:} 2>/.vm/log
 done
+for l in fd:/proc/self/fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do
+	[ -e /dev/${l%%:*} ] || $B ln -s ${l#*:} /dev/${l%%:*} 2>/.vm/log
+done
 $B hostname halyard 2>/.vm/log
 $B stty -opost -echo </dev/console 2>/.vm/log
 # One session for all commands: the end of a session throws away what its terminal has not sent yet.

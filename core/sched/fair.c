@@ -58,6 +58,8 @@ void fair_account(struct run_queue *rq, u64 now)
 		return;
 	t->se.exec_start = now;
 	t->se.sum_exec += ran;
+	if (is_rt(t))
+		rq->rt_ran_ns += ran;
 	if (t == rq->idle || is_rt(t))
 		return;
 	t->se.vruntime += t->se.weight == WEIGHT_NICE0 ? ran : ran * WEIGHT_NICE0 / t->se.weight;

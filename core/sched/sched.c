@@ -21,6 +21,9 @@
 // preempt_enable or interrupt exit in the kernel switches); another CPU does the latter for itself
 // when the kick arrives.
 //
+// Real-time threads that never sleep leave a twentieth of each second to the others, or nobody
+// could log in to end them.
+//
 // Time. One tick each 4 ms while a CPU is not idle: it ends turns, samples user and system time,
 // and balances. An idle CPU has none.
 //
@@ -136,22 +139,45 @@ static void check_preempt(struct run_queue *rq, struct thread *woken)
 	bool preempt;
 
 	if (is_rt(woken))
-		preempt =
-			!is_rt(curr) || woken->rt_priority > curr->rt_priority || curr == rq->idle;
+		preempt = is_rt(curr) ? woken->rt_priority > curr->rt_priority : !rq->rt_spent;
 	else
-		preempt = !is_rt(curr) && fair_should_preempt(rq, curr, woken);
+		preempt = is_rt(curr) ? rq->rt_spent : fair_should_preempt(rq, curr, woken);
 	if (preempt || curr == rq->idle)
 		rq_resched(rq);
 }
 
+static struct thread *rt_first(struct run_queue *rq)
+{
+	u32 p = rq->rt_bitmap[1] ? 127 - (u32)__builtin_clzll(rq->rt_bitmap[1])
+				 : 63 - (u32)__builtin_clzll(rq->rt_bitmap[0]);
+
+	return list_first_entry(&rq->rt[p], struct thread, se.rt_link);
+}
+
 static struct thread *pick_next(struct run_queue *rq)
 {
-	if (rq->nr_rt) {
-		u32 p = rq->rt_bitmap[1] ? 127 - (u32)__builtin_clzll(rq->rt_bitmap[1])
-					 : 63 - (u32)__builtin_clzll(rq->rt_bitmap[0]);
-		return list_first_entry(&rq->rt[p], struct thread, se.rt_link);
+	struct thread *fair;
+
+	if (likely(!rq->nr_rt))
+		return fair_first(rq);
+	fair = rq->rt_spent ? fair_first(rq) : nullptr;
+	return fair ?: rt_first(rq);
+}
+
+// At each tick; lock held.
+static void rt_account(struct run_queue *rq, const struct thread *t)
+{
+	if (rq->clock_ns - rq->rt_period_ns >= RT_PERIOD_NS) {
+		rq->rt_period_ns = rq->clock_ns;
+		rq->rt_ran_ns = 0;
+		if (rq->rt_spent && rq->nr_rt)
+			rq_resched(rq);
+		rq->rt_spent = false;
 	}
-	return fair_first(rq);
+	if (is_rt(t) && rq->rt_ran_ns >= RT_RUNTIME_NS && !rq->rt_spent) {
+		rq->rt_spent = true;
+		rq_resched(rq);
+	}
 }
 
 static void finish_switch(struct run_queue *rq, struct thread *prev)
@@ -451,6 +477,7 @@ void sched_tick(void)
 	rcu_hurry();
 	spin_lock(&rq->lock);
 	rq_update(rq);
+	rt_account(rq, t);
 	if (t->policy == POLICY_RR && t->se.queued) {
 		t->se.rr_left = t->se.rr_left > TICK_NS ? t->se.rr_left - TICK_NS : 0;
 		if (!t->se.rr_left) {
@@ -461,7 +488,7 @@ void sched_tick(void)
 		}
 	} else if (!is_rt(t) && rq->nr_running > 1) {
 		struct thread *first = fair_first(rq);
-		if (rq->nr_rt ||
+		if ((rq->nr_rt && !rq->rt_spent) ||
 		    (first &&
 		     (rq->clock_ns - t->se.slice_start >= SLICE_NS || t->policy == POLICY_IDLE) &&
 		     (s64)(t->se.vruntime - first->se.vruntime) > 0))

@@ -12,6 +12,8 @@ constexpr u64 TICK_NS = 4'000'000;	// while a CPU is not idle
 constexpr u64 SLICE_NS = 3'000'000;	// a fair thread's turn while others wait
 constexpr u64 WAKE_GRAN_NS = 1'000'000; // how far ahead a woken thread must be to preempt
 constexpr u64 RR_SLICE_NS = 100'000'000;
+// Of each period real-time threads get so much while others want to run.
+constexpr u64 RT_PERIOD_NS = SCHED_RT_PERIOD_US * 1000, RT_RUNTIME_NS = SCHED_RT_RUNTIME_US * 1000;
 constexpr u32 WEIGHT_NICE0 = 1024;
 constexpr u32 WEIGHT_IDLE = 3;
 
@@ -27,8 +29,11 @@ struct run_queue {
 	u64 min_vruntime;
 	struct list rt[RT_PRIORITIES]; // all queued real-time threads, curr included
 	u64 rt_bitmap[2];
-	u64 clock_ns;	 // last reading
-	bool tick_armed; // owner CPU, interrupts off
+	u64 rt_period_ns; // when it began
+	u64 rt_ran_ns;	  // since then
+	bool rt_spent;	  // others go first until the next one
+	u64 clock_ns;	  // last reading
+	bool tick_armed;  // owner CPU, interrupts off
 	u32 ticks_since_balance;
 	// statistics; owner CPU, read racily
 	u64 switches;

@@ -193,6 +193,28 @@ static u32 weight_of(enum sched_policy policy, int nice)
 	return policy == POLICY_IDLE ? WEIGHT_IDLE : sched_nice_weight[nice + 20];
 }
 
+void sched_inherit(struct thread *child)
+{
+	const struct thread *me = current();
+	irqflags_t f = irq_save();
+	struct run_queue *rq = thread_rq_lock(current());
+
+	child->affinity = me->affinity;
+	child->policy = me->policy;
+	child->rt_priority = me->rt_priority;
+	child->nice = me->nice;
+	if (me->reset_on_fork) {
+		if (is_rt(me)) {
+			child->policy = POLICY_NORMAL;
+			child->rt_priority = 0;
+		}
+		child->nice = max(me->nice, (s8)0);
+	}
+	child->se.weight = weight_of(child->policy, child->nice);
+	spin_unlock(&rq->lock);
+	irq_restore(f);
+}
+
 int sched_set_policy(struct thread *t, enum sched_policy policy, int rt_priority, int nice)
 {
 	bool rt = policy == POLICY_FIFO || policy == POLICY_RR;

@@ -453,6 +453,8 @@ static int fifo_open(struct inode *inode, struct file *f)
 	if (!p)
 		return -ENOMEM;
 	bool nonblock = f->flags & O_NONBLOCK;
+	// One of pipe(2), by its name in /proc/PID/fd: who wants to open the other end has done so.
+	bool meets = !(inode->sb->flags & SB_KERNEL);
 	u32 acc = f->mode & (FILE_READ | FILE_WRITE);
 	f->ops = &pipe_ops;
 	f->private_data = p;
@@ -462,7 +464,7 @@ static int fifo_open(struct inode *inode, struct file *f)
 		store_once(&p->readers, p->readers + 1);
 		store_once(&p->opens_read, p->opens_read + 1);
 	}
-	if ((acc & FILE_WRITE) && !((acc == FILE_WRITE) && nonblock && !p->readers)) {
+	if ((acc & FILE_WRITE) && !(acc == FILE_WRITE && meets && nonblock && !p->readers)) {
 		store_once(&p->writers, p->writers + 1);
 		store_once(&p->opens_write, p->opens_write + 1);
 	} else if (acc & FILE_WRITE) {
@@ -470,9 +472,9 @@ static int fifo_open(struct inode *inode, struct file *f)
 		acc = 0;
 	}
 	u32 seen_write = p->opens_write, seen_read = p->opens_read;
-	bool wait_writer = acc == FILE_READ && !p->writers && !nonblock;
-	bool wait_reader = acc == FILE_WRITE && !p->readers;
-	f->pos = acc == FILE_READ && !p->writers
+	bool wait_writer = meets && acc == FILE_READ && !p->writers && !nonblock;
+	bool wait_reader = meets && acc == FILE_WRITE && !p->readers;
+	f->pos = meets && acc == FILE_READ && !p->writers
 			 ? seen_write
 			 : -1; // for poll: no hang-up before the first writer
 	mutex_unlock(&p->lock);

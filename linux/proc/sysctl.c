@@ -80,6 +80,20 @@ static ssize_t store_domainname(struct node *n, char *data, size_t len)
 	return store_name(UTS_DOMAINNAME, data, len);
 }
 
+static int show_rt_period(struct text *t, struct node *n)
+{
+	(void)n;
+	text_u64(t, SCHED_RT_PERIOD_US, '\n');
+	return 0;
+}
+
+static int show_rt_runtime(struct text *t, struct node *n)
+{
+	(void)n;
+	text_u64(t, SCHED_RT_RUNTIME_US, '\n');
+	return 0;
+}
+
 static int show_pid_max(struct text *t, struct node *n)
 {
 	(void)n;
@@ -231,6 +245,8 @@ static const struct entry kernel_entries[] = {
 	{"pid_max", S_IFREG | 0644, .show = show_pid_max, .store = store_pid_max},
 	{"printk", S_IFREG | 0644, .show = show_printk, .store = store_printk},
 	{"random", S_IFDIR | 0555, .children = random_entries},
+	{"sched_rt_period_us", S_IFREG | 0444, .show = show_rt_period},
+	{"sched_rt_runtime_us", S_IFREG | 0444, .show = show_rt_runtime},
 	{"randomize_va_space", S_IFREG | 0444, .show = show_2},
 	{"tainted", S_IFREG | 0444, .show = show_0},
 	{"threads-max", S_IFREG | 0444, .show = show_threads_max},

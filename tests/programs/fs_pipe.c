@@ -278,6 +278,39 @@ static void test_fifo(void)
 	CHECK_EQ(unlink("ff"), 0);
 }
 
+// A pipe has names in /proc/PID/fd, as shells use them. Nobody waits there for the other end.
+static void test_reopened(void)
+{
+	char name[32];
+	int p[2], again;
+
+	CHECK_EQ(pipe(p), 0);
+	CHECK_EQ(write(p[1], "ab", 2), 2);
+	close(p[1]);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", p[0]);
+	struct sigaction sa = {.sa_handler = on_alarm}; // without SA_RESTART
+	sigaction(SIGALRM, &sa, NULL);
+	alarm(5);
+	CHECK((again = open(name, O_RDONLY)) >= 0);
+	CHECK_EQ(read(again, back, 1), 1);
+	CHECK_EQ(read(p[0], back + 1, 1), 1);
+	CHECK(!memcmp(back, "ab", 2));
+	CHECK_EQ(read(again, back, 1), 0);
+	CHECK_EQ(ready(again, POLLIN), POLLHUP);
+	close(again);
+	CHECK((again = open(name, O_WRONLY | O_NONBLOCK)) >= 0);
+	CHECK_EQ(ready(p[0], POLLIN), 0);
+	CHECK_EQ(write(again, "c", 1), 1);
+	CHECK_EQ(read(p[0], back, 1), 1);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", again);
+	close(p[0]);
+	CHECK((p[1] = open(name, O_WRONLY)) >= 0); // without a reader
+	CHECK_EQ(ready(again, POLLOUT) & POLLERR, POLLERR);
+	alarm(0);
+	close(p[1]);
+	close(again);
+}
+
 static void test_splice(void)
 {
 	int p[2], q[2];
@@ -325,6 +358,7 @@ int main(int argc, char **argv)
 	test_pingpong();
 	test_interrupted();
 	test_fifo();
+	test_reopened();
 	test_splice();
 	return fs_end();
 }

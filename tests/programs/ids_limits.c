@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <time.h>
 #include <signal.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
@@ -165,6 +166,79 @@ static void scheduling(void)
 	CHECK_EQ(sched_yield(), 0);
 }
 
+// What a child has of its parent's, in the order of bits: policy, nice, CPUs, reset on fork.
+static int inherited(int policy, int nice, const cpu_set_t *set)
+{
+	cpu_set_t now;
+	pid_t child = fork();
+
+	if (!child) {
+		int found = sched_getscheduler(0);
+
+		CPU_ZERO(&now);
+		sched_getaffinity(0, sizeof(now), &now);
+		_exit(((found & ~SCHED_RESET_ON_FORK) == policy) |
+		      (getpriority(PRIO_PROCESS, 0) == nice) << 1 | !!CPU_EQUAL(&now, set) << 2 |
+		      !!(found & SCHED_RESET_ON_FORK) << 3);
+	}
+	int status = -1;
+
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void inheritance(void)
+{
+	struct sched_param p = {};
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	CHECK_EQ(sched_setaffinity(0, sizeof(set), &set), 0);
+	CHECK_EQ(sched_setscheduler(0, SCHED_BATCH, &p), 0);
+	CHECK_EQ(setpriority(PRIO_PROCESS, 0, -3), 0);
+	CHECK_EQ(inherited(SCHED_BATCH, -3, &set), 7);
+	CHECK_EQ(sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &p), 0);
+	CHECK_EQ(inherited(SCHED_BATCH, 0, &set), 7);
+	p.sched_priority = 3;
+	CHECK_EQ(sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &p), 0);
+	CHECK_EQ(inherited(SCHED_OTHER, 0, &set), 7);
+	CHECK_EQ(sched_setscheduler(0, SCHED_RR, &p), 0);
+	CHECK_EQ(inherited(SCHED_RR, -3, &set), 7);
+}
+
+// A real-time thread that never sleeps leaves the others enough to end it.
+static void realtime_hog(void)
+{
+	struct sched_param p = {.sched_priority = 50};
+	struct timespec begin, now, nap = {0, 1000000};
+	cpu_set_t set;
+	pid_t hog;
+	int status;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	CHECK_EQ(sched_setaffinity(0, sizeof(set), &set), 0);
+	CHECK((hog = fork()) >= 0);
+	if (!hog) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (sched_setscheduler(0, SCHED_FIFO, &p))
+			_exit(1);
+		for (;;)
+			__asm__ volatile("");
+	}
+	while (sched_getscheduler(hog) != SCHED_FIFO)
+		nanosleep(&nap, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (int i = 0; i < 5; i++)
+		nanosleep(&nap, NULL);
+	kill(hog, SIGKILL);
+	CHECK_EQ(waitpid(hog, &status, 0), hog);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	CHECK(now.tv_sec - begin.tv_sec <= 3);
+}
+
 static void settings(void)
 {
 	char name[17] = {};
@@ -304,6 +378,8 @@ int main(void)
 	CHECK_EQ(in_child(seteuid_round_trip), 0);
 	CHECK_EQ(in_child(limits), 0);
 	CHECK_EQ(in_child(scheduling), 0);
+	CHECK_EQ(in_child(inheritance), 0);
+	CHECK_EQ(in_child(realtime_hog), 0);
 	CHECK_EQ(in_child(settings), 0);
 	CHECK_EQ(in_child(memory), 0);
 	CHECK_EQ(in_child(remote_memory), 0);

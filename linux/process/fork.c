@@ -126,9 +126,8 @@ static int copy_resources(struct task *t, const struct clone_request *r)
 static void inherit(struct task *t, const struct clone_request *r)
 {
 	struct task *me = current_task();
-	sched_inherit(&t->thread);
 	t->cred = cred_get(me->cred);
-	sched_inherit(t);
+	task_sched_inherit(t);
 	t->blocked = me->blocked;
 	t->personality = me->personality;
 	t->mempolicy = me->mempolicy;

@@ -117,7 +117,7 @@ void futex_wake_addr(u64 uaddr, u32 n); // clear_child_tid
 // valid; 0 or -errno.
 struct sched_params task_sched_get(struct task *t);
 int task_sched_set(struct task *t, struct sched_params p);
-void sched_inherit(struct task *child); // of the current task: policy, nice value, affinity
+void task_sched_inherit(struct task *child); // of the current task: policy, nice, affinity
 // rseq.c: the thread itself on its way to its program.
 int rseq_leave(const struct task *t, struct trap_frame *f); // before a handler's frame: 0 or -errno
 void rseq_refresh(struct task *t, struct trap_frame *f);    // it may have moved or been preempted

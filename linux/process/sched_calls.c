@@ -85,22 +85,14 @@ static int task_nice(int pid)
 	return n;
 }
 
-// A new task is scheduled as the one that makes it, unless that one said otherwise
-// (SCHED_RESET_ON_FORK).
-void sched_inherit(struct task *child)
+// A child has what its parent asked for, not what that has inherited from those that wait for it.
+void task_sched_inherit(struct task *child)
 {
-	const struct thread *me = current();
-	if (me->policy == POLICY_NORMAL && !me->nice) { // what it has anyway
-		child->thread.affinity = me->affinity;
-		return;
-	}
-	struct sched_params p = task_sched_get(current_task());
-	child->thread.affinity = me->affinity;
-	if (me->reset_on_fork && is_realtime(p.policy))
-		p = (struct sched_params){POLICY_NORMAL, 0, 0};
-	if (me->reset_on_fork)
-		p.nice = max(p.nice, (s8)0);
-	(void)sched_set_policy(&child->thread, p.policy, p.priority, p.nice);
+	sched_inherit(&child->thread);
+	if (likely(!is_realtime(child->thread.policy)))
+		return; // only real-time priorities are inherited so
+	struct sched_params own = task_sched_get(current_task());
+	(void)sched_set_policy(&child->thread, own.policy, own.priority, own.nice);
 }
 
 SYSCALL(sched_setscheduler, int pid, int policy, const struct linux_sched_param __user *uparam)

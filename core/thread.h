@@ -70,6 +70,8 @@ struct thread {
 	enum vm_view_tag : u32 { THREAD_VIEW_PROGRAM, THREAD_VIEW_ELEVATED } view; // own thread
 	u32 elevated;		 // nesting as core knows it: 0 or 1. Own thread
 	bool may_elevate;	 // granted. Set while the thread is stopped or by itself
+	bool notify_moves;	 // WORK_NOTIFY when preempted, on another CPU, or asleep outside of
+				 // system calls; own thread
 	struct gate_stack *gate; // the innermost service that it is inside of; own thread
 	uintptr_t entry_top;	 // where entries build their frames: kstack_top, or below what an
 				 // enclosing gate keeps; own thread

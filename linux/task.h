@@ -31,6 +31,12 @@ struct robust_list_head;
 
 enum task_limits : u32 { PID_MAX_DEFAULT = 32768, PID_MAX_LIMIT = 4 * 1024 * 1024 };
 
+struct sched_params {
+	enum sched_policy policy;
+	u8 priority; // real-time policies: 1..99, else 0
+	s8 nice;
+};
+
 struct task {
 	struct thread thread;	  // must be first. thread.id is the tid, thread.name is comm
 	struct process *process;  // immutable; counted
@@ -58,8 +64,19 @@ struct task {
 	// memory that the program asked the kernel to touch; thread itself
 	u64 clear_child_tid, set_child_tid;
 	u64 robust_list;
+	struct rseq_registration {
+		u64 area; // 0: none
+		u32 len, signature;
+	} rseq;
+	struct task_pi {	   // linux/process/futex_pi.c and its lock
+		struct list owned; // pi_state.owner_link
+		struct pi_waiter *blocked;
+		struct sched_params own; // what it asked for, while boosted
+		bool boosted, dead;
+	} pi;
 	u32 pdeath_signal;
 	u32 personality;
+	u32 mempolicy; // of a machine with one node (linux/mm/policy.c)
 	bool no_new_privs;
 	bool keep_caps;
 	u64 timer_slack_ns;
@@ -184,10 +201,10 @@ struct process {
 	u64 cpu_limit_next_ns;	// RLIMIT_CPU: when SIGXCPU comes next; ~0 none
 	bool cpu_timers_active; // any of the three is on: the tick looks. Atomic
 	struct posix_timers *timers;
-	u64 start_ns;		   // monotonic; immutable
-	u32 membarrier_registered; // commands; own threads
-	s16 oom_score_adj;	   // atomic
-	u32 exec_generation;	   // incremented by each exec
+	u64 start_ns;			  // monotonic; immutable
+	atomic_u32 membarrier_registered; // commands; own threads
+	s16 oom_score_adj;		  // atomic
+	u32 exec_generation;		  // incremented by each exec
 	struct rcu_head rcu;
 };
 

@@ -13,6 +13,7 @@
 #include "core/lock.h"
 #include "core/mmu_space.h"
 #include "core/page.h"
+#include "core/percpu.h" // CPU_MAX
 #include "linux/rwlock.h"
 
 struct vm_space;
@@ -35,8 +36,10 @@ enum vm_flags : u32 {
 	VM_SPECIAL = 1 << 11, // vDSO and the like: cannot be expanded or remapped partly; object
 			      // pages are never copied to a core dump
 	VM_DONTDUMP = 1 << 12,
-	VM_BRK = 1 << 13,   // named [heap]
-	VM_STACK = 1 << 14, // named [stack]
+	VM_BRK = 1 << 13,     // named [heap]
+	VM_STACK = 1 << 14,   // named [stack]
+	VM_POLICY_SHIFT = 16, // six bits: NUMA policy (linux/mm/policy.c)
+	VM_POLICY_MASK = 0x3f,
 };
 
 struct vm_object_ops {
@@ -128,8 +131,10 @@ struct vm_space {
 		stack_start; // for /proc; set by exec
 	u8 auxv[512];
 	u32 auxv_len;
-	struct file *exe; // counted; lock
-	u64 vdso;	  // address of the vDSO, 0 none
+	struct file *exe;	// counted; lock
+	u64 vdso;		// address of the vDSO, 0 none
+	u8 cid_of_cpu[CPU_MAX]; // concurrency ids (linux/process/rseq.c); that CPU, preemption off
+	atomic_u32 cids;	// given out
 	bool dumpable;
 };
 
@@ -173,6 +178,11 @@ int vm_remap(struct vm_space *s, u64 old, u64 old_len, u64 new_len, u32 linux_fl
 	     u64 *out);						  // as mremap(2)
 int vm_advise(struct vm_space *s, u64 addr, u64 len, int advice); // as madvise(2), with its errors
 u64 vm_brk(struct vm_space *s, u64 wanted); // as brk(2): the break after the call
+// mbind: 0, -EFAULT (holes), -ENOMEM. policy: six bits.
+int vm_policy_set(struct vm_space *s, u64 start, u64 end, u32 policy);
+// Node of the page that is mapped at addr, the space locked: 0; -ENOENT none, -EFAULT no area or
+// the page of zeroes.
+int vm_page_at(struct vm_space *s, u64 addr);
 int vm_lock_range(struct vm_space *s, u64 addr, u64 len, bool lock);
 int vm_mincore(struct vm_space *s, u64 addr, u64 len,
 	       u8 *out); // out: kernel memory, one byte a page

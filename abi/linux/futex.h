@@ -13,6 +13,9 @@ enum {
 	FUTEX_TRYLOCK_PI = 8,
 	FUTEX_WAIT_BITSET = 9,
 	FUTEX_WAKE_BITSET = 10,
+	FUTEX_WAIT_REQUEUE_PI = 11,
+	FUTEX_CMP_REQUEUE_PI = 12,
+	FUTEX_LOCK_PI2 = 13,
 	FUTEX_PRIVATE_FLAG = 128,
 	FUTEX_CLOCK_REALTIME = 256,
 };
@@ -37,4 +40,14 @@ struct linux_robust_list_head {
 	u64 next;
 	s64 futex_offset;
 	u64 list_op_pending;
+};
+
+// futex_waitv(2)
+enum { FUTEX_32 = 2 };
+constexpr u32 FUTEX_WAITV_MAX = 128;
+struct linux_futex_waitv {
+	u64 val;
+	u64 uaddr;
+	u32 flags;
+	u32 reserved;
 };

@@ -84,7 +84,7 @@ bool balance_pull(struct run_queue *rq)
 		rq_dequeue(from, t);
 		// keeps its place relative to the others of the queue
 		t->se.vruntime -= from->min_vruntime;
-		__atomic_store_n(&t->cpu, rq->cpu, __ATOMIC_RELAXED);
+		thread_move(t, rq->cpu);
 	}
 	spin_unlock(&from->lock);
 	if (!t)

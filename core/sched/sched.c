@@ -37,6 +37,7 @@
 #include "core/time.h"
 #include "core/page.h"
 #include <arch/cpu.h>
+#include <arch/frame.h>
 
 DEFINE_PERCPU(struct run_queue, run_queue);
 
@@ -223,6 +224,9 @@ static void switch_thread(bool preempted)
 		} else if (prev != rq->idle) {
 			rq_dequeue(rq, prev);
 			atomic_inc(&prev->switches_voluntary);
+			if (prev->notify_moves &&
+			    frame_syscall_nr(thread_user_frame(prev)) == ~0ull)
+				atomic_or(&prev->work, WORK_NOTIFY); // in a fault
 		}
 	}
 	if (prev->se.queued && !is_rt(prev) && prev != rq->idle) // back among the others
@@ -248,8 +252,11 @@ static void switch_thread(bool preempted)
 		spin_unlock_raw(&rq->lock);
 		return;
 	}
-	if (prev->se.queued)
+	if (prev->se.queued) {
 		atomic_inc(&prev->switches_forced);
+		if (prev->notify_moves)
+			atomic_or(&prev->work, WORK_NOTIFY);
+	}
 	account_idle(rq, prev, next);
 	rq->switches++;
 	WRITE_ONCE(rq->curr, next);
@@ -327,7 +334,7 @@ static bool thread_wake_placed(struct thread *t, u32 mask, bool sync)
 	for (u32 to = t->on_cpu ? rq->cpu : sched_pick_cpu(t, this_cpu_id(), sync);
 	     to != rq->cpu;) {
 		t->se.vruntime -= rq->min_vruntime;
-		__atomic_store_n(&t->cpu, to, __ATOMIC_RELAXED);
+		thread_move(t, to);
 		spin_unlock_raw(&rq->lock);
 		rq = rq_of(to);
 		spin_lock_raw(&rq->lock);

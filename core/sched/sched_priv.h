@@ -55,6 +55,14 @@ static inline bool is_rt(const struct thread *t)
 	return t->policy == POLICY_FIFO || t->policy == POLICY_RR;
 }
 
+// t, which is not queued, belongs to another CPU from here on; lock of its old queue held
+static inline void thread_move(struct thread *t, u32 to)
+{
+	__atomic_store_n(&t->cpu, to, __ATOMIC_RELAXED);
+	if (t->notify_moves)
+		atomic_or(&t->work, WORK_NOTIFY);
+}
+
 extern const u32 sched_nice_weight[40];
 
 // fair.c; lock held

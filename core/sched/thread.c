@@ -251,7 +251,7 @@ static void move_queued(struct run_queue *rq, struct thread *t)
 
 	rq_dequeue(rq, t);
 	t->se.vruntime -= rq->min_vruntime;
-	__atomic_store_n(&t->cpu, to, __ATOMIC_RELAXED);
+	thread_move(t, to);
 	spin_unlock(&rq->lock);
 	rq = rq_of(to);
 	spin_lock(&rq->lock);

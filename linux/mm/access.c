@@ -242,6 +242,18 @@ int vm_mincore(struct vm_space *s, u64 addr, u64 len, u8 *out)
 	return r;
 }
 
+int vm_page_at(struct vm_space *s, u64 addr)
+{
+	struct page *table;
+	pte_t *entry;
+
+	if (!vm_area_find(s, addr))
+		return -EFAULT;
+	pte_t e = entry_at(s, addr, &table, &entry);
+
+	return !e ? -ENOENT : e & PTE_ZERO ? -EFAULT : 0;
+}
+
 static void count_entry(const struct vm_area *a, pte_t e, u64 npages, struct vm_usage *u)
 {
 	if (!e || (e & PTE_ZERO))

@@ -202,6 +202,32 @@ int vm_advise(struct vm_space *s, u64 addr, u64 len, int advice)
 	return r;
 }
 
+// ---- NUMA policy ----
+
+static int step_policy(struct vm_area *a, u64 start, u64 end, int policy)
+{
+	u32 others = a->flags & ~((u32)VM_POLICY_MASK << VM_POLICY_SHIFT);
+
+	return set_flags(a, start, end, others | (u32)policy << VM_POLICY_SHIFT);
+}
+
+static int step_exists(struct vm_area *a, u64 start, u64 end, int advice)
+{
+	(void)a, (void)start, (void)end, (void)advice;
+	return 0;
+}
+
+int vm_policy_set(struct vm_space *s, u64 start, u64 end, u32 policy)
+{
+	write_lock(&s->lock);
+	int r = for_areas(s, start, end, step_exists, 0) ? -EFAULT : 0;
+
+	if (!r)
+		r = for_areas(s, start, end, step_policy, (int)policy);
+	write_unlock(&s->lock);
+	return r;
+}
+
 // ---- mlock ----
 
 static int step_lock(struct vm_area *a, u64 start, u64 end, int lock)

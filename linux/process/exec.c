@@ -247,6 +247,7 @@ static void commit(struct exec *x, struct sighand *fresh)
 	struct task *t = current_task();
 	struct process *p = t->process;
 	futex_exec(t);
+	rseq_exec(t);
 	space_switch(t, x->space);
 	x->space = nullptr;
 	elevate_exec(elevation_granted(x->path));
@@ -259,6 +260,7 @@ static void commit(struct exec *x, struct sighand *fresh)
 	t->restart.fn = nullptr;
 	t->keep_caps = false;
 	t->personality &= ~x->secure_personality_clear;
+	atomic_store(&p->membarrier_registered, 0);
 	posix_timers_exec(p);
 	signal_exec_reset(p, fresh);
 	files_close_on_exec();

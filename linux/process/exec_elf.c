@@ -5,6 +5,7 @@
 // The space is not yet anybody's: it is filled through vm_map and vm_access_remote, and thrown away
 // when anything fails.
 #include "abi/linux/mount.h"
+#include "abi/linux/rseq.h"
 #include "base/string.h"
 #include "core/log.h"
 #include "linux/random.h"
@@ -254,6 +255,8 @@ static void auxv_fill(struct exec *x, struct auxv *v, u64 random_at, u64 platfor
 	aux(v, AT_SECURE, x->secure);
 	aux(v, AT_RANDOM, random_at);
 	aux(v, AT_HWCAP2, exec_hwcap2());
+	aux(v, AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE);
+	aux(v, AT_RSEQ_ALIGN, RSEQ_ALIGN);
 	aux(v, AT_EXECFN, name_at);
 	aux(v, AT_PLATFORM, platform_at);
 	aux(v, AT_NULL, 0);

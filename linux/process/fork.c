@@ -127,10 +127,11 @@ static int copy_resources(struct task *t, const struct clone_request *r)
 static void inherit(struct task *t, const struct clone_request *r)
 {
 	struct task *me = current_task();
-	sched_inherit(&t->thread);
 	t->cred = cred_get(me->cred);
+	task_sched_inherit(t);
 	t->blocked = me->blocked;
 	t->personality = me->personality;
+	t->mempolicy = me->mempolicy;
 	t->no_new_privs = me->no_new_privs;
 	t->keep_caps = me->keep_caps;
 	t->timer_slack_ns = me->timer_slack_ns;
@@ -141,6 +142,8 @@ static void inherit(struct task *t, const struct clone_request *r)
 	} else {
 		t->altstack_flags = SS_DISABLE;
 	}
+	if (!(r->flags & CLONE_VM))
+		rseq_fork(t, me);
 	t->clear_child_tid = r->flags & CLONE_CHILD_CLEARTID ? r->child_tid : 0;
 	t->set_child_tid = r->flags & CLONE_CHILD_SETTID ? r->child_tid : 0;
 	if (t->set_child_tid)
@@ -171,6 +174,7 @@ static int process_create(struct task *t, const struct clone_request *r)
 	memcpy(p->rlimits, me->rlimits, sizeof(p->rlimits));
 	spin_unlock(&me->lock);
 	p->exit_signal = (u8)r->exit_signal;
+	atomic_store(&p->membarrier_registered, atomic_load(&me->membarrier_registered));
 	p->oom_score_adj = READ_ONCE(me->oom_score_adj);
 	p->has_subreaper = me->has_subreaper || me->is_subreaper;
 	if (p->rlimits[RLIMIT_CPU].cur != RLIM_INFINITY)

@@ -6,29 +6,12 @@
 // which the waiter is queued: a waker that changes the word first and takes the lock then cannot
 // miss it. Waiters live on their own kernel stacks; who takes one off its bucket sets `woken` last,
 // and after that no longer touches it. Two buckets are locked in the order of their addresses.
-#include "abi/linux/futex.h"
 #include "base/hash.h"
-#include "core/uaccess.h"
-#include "linux/process/process.h"
+#include "linux/process/futex_priv.h"
 #include "linux/process/usage.h"
-#include "linux/syscalls.h"
-
-struct bucket {
-	spinlock_t lock;
-	struct list waiters; // struct futex_waiter.link
-} __aligned(64);
 
 constexpr u32 BUCKETS = 1024;
-static struct bucket buckets[BUCKETS];
-
-struct futex_waiter {
-	struct list link; // bucket's lock
-	struct vm_key key;
-	struct bucket *bucket; // atomic: requeue moves a waiter
-	struct thread *thread;
-	u32 bitset;
-	atomic_u32 woken;
-};
+static struct futex_bucket buckets[BUCKETS];
 
 void futex_init(void)
 {
@@ -36,19 +19,15 @@ void futex_init(void)
 		spin_lock_init(&buckets[i].lock, LOCK_futex);
 		list_init(&buckets[i].waiters);
 	}
+	futex_pi_init();
 }
 
-static struct bucket *bucket_of(const struct vm_key *k)
+struct futex_bucket *futex_bucket_of(const struct vm_key *k)
 {
 	return &buckets[hash_u64(k->a ^ (k->b >> 2) * 0x9e3779b97f4a7c15) % BUCKETS];
 }
 
-static bool key_equal(const struct vm_key *a, const struct vm_key *b)
-{
-	return a->a == b->a && a->b == b->b;
-}
-
-static int key_get(u32 __user *uaddr, bool private, struct vm_key *k)
+int futex_key_get(u32 __user *uaddr, bool private, struct vm_key *k)
 {
 	u64 addr = user_addr(uaddr);
 	if (addr & 3)
@@ -66,7 +45,7 @@ static int key_get(u32 __user *uaddr, bool private, struct vm_key *k)
 	return vm_shared_key(s, addr, k);
 }
 
-static void buckets_lock(struct bucket *a, struct bucket *b)
+static void buckets_lock(struct futex_bucket *a, struct futex_bucket *b)
 {
 	if (a > b)
 		swap(a, b);
@@ -75,7 +54,7 @@ static void buckets_lock(struct bucket *a, struct bucket *b)
 		spin_lock_nested(&b->lock);
 }
 
-static void buckets_unlock(struct bucket *a, struct bucket *b)
+static void buckets_unlock(struct futex_bucket *a, struct futex_bucket *b)
 {
 	if (a != b)
 		spin_unlock(&b->lock);
@@ -92,12 +71,16 @@ static void waiter_release(struct futex_waiter *w)
 	thread_wake(t);
 }
 
-static int wake_locked(struct bucket *b, const struct vm_key *k, int n, u32 bitset)
+static int wake_locked(struct futex_bucket *b, const struct vm_key *k, int n, u32 bitset)
 {
 	struct futex_waiter *w, *next;
 	int woken = 0;
 	list_for_each_entry_safe(w, next, &b->waiters, link) {
-		if (!key_equal(&w->key, k) || !(w->bitset & bitset))
+		if (!futex_key_equal(&w->key, k))
+			continue;
+		if (w->requeue)
+			return -EINVAL; // only FUTEX_CMP_REQUEUE_PI may end its wait
+		if (!(w->bitset & bitset))
 			continue;
 		waiter_release(w);
 		if (++woken >= n)
@@ -111,10 +94,10 @@ static int futex_wake(u32 __user *uaddr, bool private, int n, u32 bitset)
 	struct vm_key k;
 	if (!bitset)
 		return -EINVAL;
-	int r = key_get(uaddr, private, &k);
+	int r = futex_key_get(uaddr, private, &k);
 	if (r)
 		return r;
-	struct bucket *b = bucket_of(&k);
+	struct futex_bucket *b = futex_bucket_of(&k);
 	// The program changed the word before the call; a waiter that queues itself after this look
 	// compares it after our barrier.
 	smp_mb();
@@ -132,12 +115,12 @@ void futex_wake_addr(u64 uaddr, u32 n)
 }
 
 // false: somebody took it off before.
-static bool waiter_cancel(struct futex_waiter *w)
+bool futex_waiter_cancel(struct futex_waiter *w)
 {
 	for (;;) {
 		if (atomic_load_acquire(&w->woken))
 			return false;
-		struct bucket *b = load_acquire(&w->bucket);
+		struct futex_bucket *b = load_acquire(&w->bucket);
 		spin_lock(&b->lock);
 		if (b != w->bucket) { // requeued meanwhile
 			spin_unlock(&b->lock);
@@ -152,10 +135,10 @@ static bool waiter_cancel(struct futex_waiter *w)
 }
 
 // Queues w if the word still is val: 0, -EAGAIN, -EFAULT.
-static int waiter_queue(struct futex_waiter *w, u32 __user *uaddr, u32 val)
+int futex_waiter_queue(struct futex_waiter *w, u32 __user *uaddr, u32 val)
 {
 	for (;;) {
-		struct bucket *b = w->bucket;
+		struct futex_bucket *b = w->bucket;
 		u32 now;
 		spin_lock(&b->lock);
 		list_add_tail(&b->waiters, &w->link);
@@ -180,11 +163,11 @@ static int futex_wait(u32 __user *uaddr, bool private, u32 val, u32 bitset, u64 
 	struct futex_waiter w = {.thread = current(), .bitset = bitset};
 	if (!bitset)
 		return -EINVAL;
-	int r = key_get(uaddr, private, &w.key);
+	int r = futex_key_get(uaddr, private, &w.key);
 	if (r)
 		return r;
-	w.bucket = bucket_of(&w.key);
-	r = waiter_queue(&w, uaddr, val);
+	w.bucket = futex_bucket_of(&w.key);
+	r = futex_waiter_queue(&w, uaddr, val);
 	if (r)
 		return r;
 	current()->wait_reason = "futex";
@@ -204,7 +187,7 @@ static int futex_wait(u32 __user *uaddr, bool private, u32 val, u32 bitset, u64 
 		}
 	}
 	thread_finish_sleep();
-	if (r && !waiter_cancel(&w))
+	if (r && !futex_waiter_cancel(&w))
 		r = 0; // woken after all
 	return r;
 }
@@ -238,12 +221,12 @@ static int futex_requeue(u32 __user *from, u32 __user *to, bool private, int nwa
 	struct vm_key k1, k2;
 	if (nwake < 0 || nrequeue < 0)
 		return -EINVAL;
-	int r = key_get(from, private, &k1);
+	int r = futex_key_get(from, private, &k1);
 	if (!r)
-		r = key_get(to, private, &k2);
+		r = futex_key_get(to, private, &k2);
 	if (r)
 		return r;
-	struct bucket *b1 = bucket_of(&k1), *b2 = bucket_of(&k2);
+	struct futex_bucket *b1 = futex_bucket_of(&k1), *b2 = futex_bucket_of(&k2);
 	for (;;) {
 		u32 now;
 		buckets_lock(b1, b2);
@@ -261,10 +244,14 @@ static int futex_requeue(u32 __user *from, u32 __user *to, bool private, int nwa
 	struct futex_waiter *w, *next;
 	int done = 0;
 	list_for_each_entry_safe(w, next, &b1->waiters, link) {
-		if (!key_equal(&w->key, &k1))
+		if (!futex_key_equal(&w->key, &k1))
 			continue;
 		if (done >= nwake + (s64)nrequeue)
 			break;
+		if (w->requeue) {
+			done = -EINVAL;
+			break;
+		}
 		if (done++ < nwake) {
 			waiter_release(w);
 			continue;
@@ -331,12 +318,12 @@ static int futex_wake_op(u32 __user *u1, u32 __user *u2, bool private, int n1, i
 		return -ENOSYS;
 	if (code >> 31)
 		oparg = (s32)(1u << (oparg & 31));
-	int r = key_get(u1, private, &k1);
+	int r = futex_key_get(u1, private, &k1);
 	if (!r)
-		r = key_get(u2, private, &k2);
+		r = futex_key_get(u2, private, &k2);
 	if (r)
 		return r;
-	struct bucket *b1 = bucket_of(&k1), *b2 = bucket_of(&k2);
+	struct futex_bucket *b1 = futex_bucket_of(&k1), *b2 = futex_bucket_of(&k2);
 	u32 old;
 	for (;;) {
 		buckets_lock(b1, b2);
@@ -350,15 +337,15 @@ static int futex_wake_op(u32 __user *u1, u32 __user *u2, bool private, int n1, i
 			return r;
 	}
 	r = wake_locked(b1, &k1, n1, ~0u);
-	if (op_compare(cmp, (s32)old, cmparg, &valid))
-		r += wake_locked(b2, &k2, n2, ~0u);
+	int r2 = r >= 0 && op_compare(cmp, (s32)old, cmparg, &valid) ? wake_locked(b2, &k2, n2, ~0u)
+								     : 0;
 	buckets_unlock(b1, b2);
-	return r;
+	return r < 0 ? r : r2 < 0 ? r2 : r + r2;
 }
 
 // The monotonic time at which a wait ends. relative: WAIT's meaning of the argument.
-static int deadline_get(const struct linux_timespec __user *ut, bool relative, bool realtime,
-			u64 *deadline)
+int futex_deadline_get(const struct linux_timespec __user *ut, bool relative, bool realtime,
+		       u64 *deadline)
 {
 	struct linux_timespec ts;
 	u64 ns;
@@ -387,15 +374,16 @@ SYSCALL(futex, u32 __user *uaddr, int op, u32 val, u64 arg4, u32 __user *uaddr2,
 	int command = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
 	u64 deadline;
 	int r;
-	if (realtime && command != FUTEX_WAIT_BITSET && command != FUTEX_WAIT)
+	if (realtime && command != FUTEX_WAIT_BITSET && command != FUTEX_WAIT &&
+	    command != FUTEX_WAIT_REQUEUE_PI && command != FUTEX_LOCK_PI2)
 		return -ENOSYS;
 	switch (command) {
 	case FUTEX_WAIT:
 		val3 = ~0u;
 		[[fallthrough]];
 	case FUTEX_WAIT_BITSET:
-		r = deadline_get(user_ptr(const struct linux_timespec, arg4), command == FUTEX_WAIT,
-				 realtime, &deadline);
+		r = futex_deadline_get(user_ptr(const struct linux_timespec, arg4),
+				       command == FUTEX_WAIT, realtime, &deadline);
 		return r ? r : wait_or_restart(uaddr, private, val, val3, deadline);
 	case FUTEX_WAKE:
 		return futex_wake(uaddr, private, (int)val, ~0u);
@@ -407,6 +395,21 @@ SYSCALL(futex, u32 __user *uaddr, int op, u32 val, u64 arg4, u32 __user *uaddr2,
 		return futex_requeue(uaddr, uaddr2, private, (int)val, (int)arg4, &val3);
 	case FUTEX_WAKE_OP:
 		return futex_wake_op(uaddr, uaddr2, private, (int)val, (int)arg4, val3);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+		r = futex_deadline_get(user_ptr(const struct linux_timespec, arg4), false,
+				       realtime || command == FUTEX_LOCK_PI, &deadline);
+		return r ? r : futex_lock_pi(uaddr, private, deadline, false);
+	case FUTEX_TRYLOCK_PI:
+		return futex_lock_pi(uaddr, private, ~0ull, true);
+	case FUTEX_UNLOCK_PI:
+		return futex_unlock_pi(uaddr, private);
+	case FUTEX_WAIT_REQUEUE_PI:
+		r = futex_deadline_get(user_ptr(const struct linux_timespec, arg4), false, realtime,
+				       &deadline);
+		return r ? r : futex_wait_requeue_pi(uaddr, private, val, ~0u, deadline, uaddr2);
+	case FUTEX_CMP_REQUEUE_PI:
+		return futex_cmp_requeue_pi(uaddr, uaddr2, private, (int)val, (int)arg4, val3);
 	}
 	return -ENOSYS;
 }
@@ -439,7 +442,7 @@ SYSCALL(get_robust_list, int pid, u64 __user *head, u64 __user *len)
 	return 0;
 }
 
-static bool owner_died(u64 addr, u32 tid)
+static bool owner_died(u64 addr, u32 tid, bool pi)
 {
 	u32 __user *word = user_ptr(u32, addr);
 	u32 v, old;
@@ -449,7 +452,7 @@ static bool owner_died(u64 addr, u32 tid)
 		if (user_cmpxchg_u32(word, v, (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &old))
 			return false;
 		if (old == v) {
-			if (v & FUTEX_WAITERS)
+			if ((v & FUTEX_WAITERS) && !pi) // else futex_pi_release hands it on
 				futex_wake_addr(addr, 1);
 			break;
 		}
@@ -463,31 +466,40 @@ static void robust_list_walk(struct task *t)
 	struct linux_robust_list_head head;
 	if (copy_from_user(&head, user_ptr(void, t->robust_list), sizeof(head)))
 		return;
-	// Bit 0 of an entry marks a lock with priority inheritance; the address is the rest.
-	u64 pending = head.list_op_pending & ~1ull, entry = head.next & ~1ull;
-	for (u32 n = 0; entry != t->robust_list && n < ROBUST_LIST_LIMIT; n++) {
+	// Bit 0 of a pointer marks a lock with priority inheritance; the address is the rest.
+	u64 pending = head.list_op_pending, entry = head.next;
+	for (u32 n = 0; (entry & ~1ull) != t->robust_list && n < ROBUST_LIST_LIMIT; n++) {
 		u64 next;
-		bool more = !get_user(next, user_ptr(u64, entry));
-		if (entry != pending && !owner_died(entry + (u64)head.futex_offset, t->thread.id))
+		bool more = !get_user(next, user_ptr(u64, entry & ~1ull));
+		if ((entry & ~1ull) != (pending & ~1ull) &&
+		    !owner_died((entry & ~1ull) + (u64)head.futex_offset, t->thread.id, entry & 1))
 			return;
 		if (!more)
 			return;
-		entry = next & ~1ull;
+		entry = next;
 	}
-	if (pending)
-		(void)owner_died(pending + (u64)head.futex_offset, t->thread.id);
+	if (pending & ~1ull)
+		(void)owner_died((pending & ~1ull) + (u64)head.futex_offset, t->thread.id,
+				 pending & 1);
 }
 
-void futex_exit(struct task *t)
+static void robust_list_end(struct task *t)
 {
 	if (t->robust_list && t->thread.space)
 		robust_list_walk(t);
 	t->robust_list = 0;
 }
 
+void futex_exit(struct task *t)
+{
+	robust_list_end(t);
+	futex_pi_release(t, true);
+}
+
 void futex_exec(struct task *t)
 {
-	futex_exit(t);
+	robust_list_end(t);
+	futex_pi_release(t, false);
 	// clear_child_tid is told as at the thread's end: nobody in the old memory waits for a
 	// thread that is gone.
 	if (t->clear_child_tid && t->thread.space && refcount_read(&task_space(t)->users) > 1 &&

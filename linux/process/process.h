@@ -113,6 +113,16 @@ void futex_init(void);
 void futex_exit(struct task *t); // robust list; memory is still there
 void futex_exec(struct task *t);
 void futex_wake_addr(u64 uaddr, u32 n); // clear_child_tid
+// Scheduling as the task asked for it, whatever priority it has inherited. set: arguments are
+// valid; 0 or -errno.
+struct sched_params task_sched_get(struct task *t);
+int task_sched_set(struct task *t, struct sched_params p);
+void task_sched_inherit(struct task *child); // of the current task: policy, nice, affinity
+// rseq.c: the thread itself on its way to its program.
+int rseq_leave(const struct task *t, struct trap_frame *f); // before a handler's frame: 0 or -errno
+void rseq_refresh(struct task *t, struct trap_frame *f);    // it may have moved or been preempted
+void rseq_fork(struct task *child, const struct task *parent); // memory was copied
+void rseq_exec(struct task *t);
 void vfork_complete(struct task *t);
 void task_space_drop(struct task *t);
 void limits_init(struct process *p);

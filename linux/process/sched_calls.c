@@ -35,7 +35,7 @@ static bool is_realtime(enum sched_policy p)
 // nice 19..-20 as RLIMIT_NICE counts: 1..40
 static bool may_nice(struct task *t, int nice)
 {
-	return nice >= t->thread.nice ||
+	return nice >= task_sched_get(t).nice ||
 	       (u64)(20 - nice) <= process_rlimit(t->process, RLIMIT_NICE) || capable(CAP_SYS_NICE);
 }
 
@@ -48,9 +48,10 @@ static int policy_allowed(struct task *t, enum sched_policy policy, int priority
 	if (!is_realtime(policy))
 		return may_nice(t, nice) ? 0 : -EPERM;
 	u64 limit = process_rlimit(t->process, RLIMIT_RTPRIO);
-	if (!limit && policy != t->thread.policy)
+	struct sched_params now = task_sched_get(t);
+	if (!limit && policy != now.policy)
 		return -EPERM;
-	if (priority > t->thread.rt_priority && (u64)priority > limit)
+	if (priority > now.priority && (u64)priority > limit)
 		return -EPERM;
 	return 0;
 }
@@ -67,7 +68,8 @@ static int policy_set(int pid, u32 policy, int priority, int nice, bool reset_on
 		return -ESRCH;
 	int r = policy_allowed(t, (enum sched_policy)policy, priority, nice);
 	if (!r)
-		r = sched_set_policy(&t->thread, (enum sched_policy)policy, priority, nice);
+		r = task_sched_set(t, (struct sched_params){(enum sched_policy)policy, (u8)priority,
+							    (s8)nice});
 	if (!r)
 		t->thread.reset_on_fork = reset_on_fork;
 	task_put(t);
@@ -77,10 +79,20 @@ static int policy_set(int pid, u32 policy, int priority, int nice, bool reset_on
 static int task_nice(int pid)
 {
 	struct task *t = task_of(pid);
-	int n = t ? t->thread.nice : 0;
+	int n = t ? task_sched_get(t).nice : 0;
 	if (t)
 		task_put(t);
 	return n;
+}
+
+// A child has what its parent asked for, not what that has inherited from those that wait for it.
+void task_sched_inherit(struct task *child)
+{
+	sched_inherit(&child->thread);
+	if (likely(!is_realtime(child->thread.policy)))
+		return; // only real-time priorities are inherited so
+	struct sched_params own = task_sched_get(current_task());
+	(void)sched_set_policy(&child->thread, own.policy, own.priority, own.nice);
 }
 
 SYSCALL(sched_setscheduler, int pid, int policy, const struct linux_sched_param __user *uparam)
@@ -104,11 +116,10 @@ SYSCALL(sched_setparam, int pid, const struct linux_sched_param __user *uparam)
 	struct task *t = task_of(pid);
 	if (!t)
 		return -ESRCH;
-	enum sched_policy policy = t->thread.policy;
-	int nice = t->thread.nice;
+	struct sched_params now = task_sched_get(t);
 	bool reset = t->thread.reset_on_fork;
 	task_put(t);
-	return policy_set(pid, policy, p.priority, nice, reset);
+	return policy_set(pid, now.policy, p.priority, now.nice, reset);
 }
 
 SYSCALL(sched_getscheduler, int pid)
@@ -118,7 +129,8 @@ SYSCALL(sched_getscheduler, int pid)
 	struct task *t = task_of(pid);
 	if (!t)
 		return -ESRCH;
-	long r = t->thread.policy | (t->thread.reset_on_fork ? LINUX_SCHED_RESET_ON_FORK : 0);
+	long r = task_sched_get(t).policy |
+		 (t->thread.reset_on_fork ? LINUX_SCHED_RESET_ON_FORK : 0);
 	task_put(t);
 	return r;
 }
@@ -130,7 +142,7 @@ SYSCALL(sched_getparam, int pid, struct linux_sched_param __user *out)
 	struct task *t = task_of(pid);
 	if (!t)
 		return -ESRCH;
-	struct linux_sched_param p = {.priority = t->thread.rt_priority};
+	struct linux_sched_param p = {.priority = task_sched_get(t).priority};
 	task_put(t);
 	return copy_to_user(out, &p, sizeof(p));
 }
@@ -164,13 +176,14 @@ SYSCALL(sched_getattr, int pid, struct linux_sched_attr __user *out, u32 size, u
 	struct task *t = task_of(pid);
 	if (!t)
 		return -ESRCH;
-	struct linux_sched_attr a = {.policy = t->thread.policy,
+	struct sched_params now = task_sched_get(t);
+	struct linux_sched_attr a = {.policy = now.policy,
 				     .flags = t->thread.reset_on_fork ? SCHED_FLAG_RESET_ON_FORK
 								      : 0};
-	if (is_realtime(t->thread.policy))
-		a.priority = t->thread.rt_priority;
+	if (is_realtime(now.policy))
+		a.priority = now.priority;
 	else
-		a.nice = t->thread.nice;
+		a.nice = now.nice;
 	task_put(t);
 	a.size = min(size, (u32)sizeof(a));
 	return copy_to_user(out, &a, a.size);
@@ -259,7 +272,9 @@ static int nice_set_one(struct task *t, int nice)
 		return -EPERM;
 	if (!may_nice(t, nice))
 		return -EACCES;
-	return sched_set_policy(&t->thread, t->thread.policy, t->thread.rt_priority, nice);
+	struct sched_params p = task_sched_get(t);
+	p.nice = (s8)nice;
+	return task_sched_set(t, p);
 }
 
 // Calls fn for every task that (which, who) names; -ESRCH when there is none.
@@ -302,7 +317,7 @@ static int set_fn(struct task *t, void *ctx)
 
 static int best_fn(struct task *t, void *ctx)
 {
-	int *best = ctx, value = 20 - t->thread.nice;
+	int *best = ctx, value = 20 - task_sched_get(t).nice;
 	*best = max(*best, value);
 	return 0;
 }

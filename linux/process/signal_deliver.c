@@ -204,8 +204,9 @@ static void handler_enter(struct trap_frame *f, struct task *t, int sig,
 			  const struct linux_sigaction *a, const struct siginfo *info)
 {
 	sigset_t back = t->saved_mask_valid ? t->saved_mask : t->blocked;
-	if (signal_frame_push(f, t, a, info, back)) {
-		// The stack is unusable: SIGSEGV, and if that is what failed, its default action.
+	if (rseq_leave(t, f) || signal_frame_push(f, t, a, info, back)) {
+		// The stack or the rseq area is unusable: SIGSEGV, and if that is what failed, its
+		// default action.
 		if (sig == SIGSEGV) {
 			spin_lock(&t->process->lock);
 			t->process->sighand->action[SIGSEGV - 1].handler = SIG_DFL;
@@ -231,17 +232,10 @@ static void notify_work(struct task *t)
 	process_cpu_timers_run(t);
 }
 
-void signal_handle(struct trap_frame *f, bool in_syscall)
+static void signals_deliver(struct task *t, struct trap_frame *f, bool in_syscall)
 {
-	struct task *t = current_task();
 	struct linux_sigaction action;
 	struct siginfo info;
-	u32 work = atomic_load(&t->thread.work);
-	in_syscall = in_syscall && frame_is_syscall(f);
-	if (work & WORK_NOTIFY)
-		notify_work(t);
-	if (!(atomic_load(&t->thread.work) & WORK_SIGNAL))
-		return;
 	int sig;
 	bool first = true;
 	while ((sig = signal_next(t, &action, &info))) {
@@ -258,6 +252,18 @@ void signal_handle(struct trap_frame *f, bool in_syscall)
 		t->saved_mask_valid = false;
 		signal_set_blocked(t->saved_mask);
 	}
+}
+
+void signal_handle(struct trap_frame *f, bool in_syscall)
+{
+	struct task *t = current_task();
+	bool notified = atomic_load(&t->thread.work) & WORK_NOTIFY;
+	if (notified)
+		notify_work(t);
+	if (atomic_load(&t->thread.work) & WORK_SIGNAL)
+		signals_deliver(t, f, in_syscall && frame_is_syscall(f));
+	if (notified)
+		rseq_refresh(t, f);
 }
 
 bool signal_pending(void)

@@ -39,6 +39,7 @@ struct task *task_alloc(const char *name)
 	}
 	sigpending_init(&t->pending);
 	list_init(&t->process_link);
+	list_init(&t->pi.owned);
 	trace_task(t);
 	return t;
 }

@@ -113,6 +113,23 @@ static void limits(void)
 	CHECK_EQ(kill(getpid(), SIGUSR1), 0);
 }
 
+// What a child of the next function inherits: one CPU, FIFO with priority 5.
+static void scheduling_of_child(void)
+{
+	cpu_set_t set;
+	struct sched_param p;
+	CHECK_EQ(sched_getaffinity(0, sizeof(set), &set), 0);
+	CHECK_EQ(CPU_COUNT(&set), 1);
+	CHECK_EQ(sched_getscheduler(0), SCHED_FIFO);
+	CHECK_EQ(sched_getparam(0, &p), 0);
+	CHECK_EQ(p.sched_priority, 5);
+}
+
+static void scheduling_reset(void)
+{
+	CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
+}
+
 static void scheduling(void)
 {
 	cpu_set_t set;
@@ -135,6 +152,9 @@ static void scheduling(void)
 	p.sched_priority = 5;
 	CHECK_EQ(sched_setscheduler(0, SCHED_FIFO, &p), 0);
 	CHECK_EQ(sched_getscheduler(0), SCHED_FIFO);
+	CHECK_EQ(in_child(scheduling_of_child), 0);
+	CHECK_EQ(sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &p), 0);
+	CHECK_EQ(in_child(scheduling_reset), 0);
 	p.sched_priority = 0;
 	CHECK_ERR(sched_setscheduler(0, SCHED_FIFO, &p), EINVAL);
 	CHECK_EQ(sched_setscheduler(0, SCHED_BATCH, &p), 0);

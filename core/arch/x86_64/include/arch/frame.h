@@ -15,6 +15,10 @@ static inline u64 frame_ip(const struct trap_frame *f)
 {
 	return f->rip;
 }
+static inline void frame_set_ip(struct trap_frame *f, u64 ip)
+{
+	f->rip = ip;
+}
 static inline u64 frame_fp(const struct trap_frame *f)
 {
 	return f->rbp;

@@ -131,6 +131,7 @@ struct vm_space {
 	struct file *exe; // counted; lock
 	u64 vdso;	  // address of the vDSO, 0 none
 	bool dumpable;
+	bool elevates; // of a program that may elevate: nobody else writes into it. Immutable
 };
 
 // The space whose mmu s is; nullptr stays nullptr. s is not kernel_space.

@@ -131,6 +131,19 @@ static void debug_registers_load(const struct arch_thread *a)
 	__asm__ volatile("movq %0, %%db7" ::"r"(a->debug[7]));
 }
 
+bool arch_debug_rearm(void)
+{
+	struct thread *t = current();
+
+	preempt_disable();
+	bool hit = t->arch.debug_hit;
+	t->arch.debug_hit = false;
+	if (hit)
+		debug_registers_load(&t->arch);
+	preempt_enable();
+	return hit;
+}
+
 struct thread *arch_switch(struct thread *prev, struct thread *next)
 {
 	struct arch_thread *p = &prev->arch, *n = &next->arch;

@@ -16,6 +16,7 @@ struct arch_thread {
 			    // thread, switch
 	u64 debug[8];	    // DR0-3, 6, 7 (ptrace)
 	bool uses_debug;
+	bool debug_hit; // kernel code met a watchpoint; the CPU's are off. Own thread, any context
 };
 DECLARE_PERCPU(struct thread *, cpu_current);
 static inline struct thread *current(void)
@@ -48,6 +49,9 @@ void arch_thread_free(struct thread *t);
 // addresses outside the lower half.
 u64 arch_tls_get(bool gs);
 int arch_tls_set(bool gs, u64 base);
+// The current thread's breakpoints, which a hit in kernel code has switched off (WORK_NOTIFY
+// tells), are on again. false: there was no hit.
+bool arch_debug_rearm(void);
 void arch_thread_exec(void); // current: fresh FPU, segment and debug state
 
 void arch_set_kstack_top(
@@ -58,6 +62,7 @@ bool trap_tick_was_program(
 // Vector state in the standard XSAVE format, as signal frames and ptrace show it.
 u32 fpu_state_size(void);	       // bytes of an image
 u64 fpu_features(void);		       // XCR0
+u32 fpu_mxcsr_mask(void);	       // bits that MXCSR may have
 void fpu_state_save(struct thread *t); // current: registers -> its area
 void *fpu_state_area(
 	struct thread *t); // bytes 464..511 are no hardware's: what is written there stays

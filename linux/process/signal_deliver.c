@@ -252,10 +252,9 @@ static bool is_in_syscall(const struct task *t, const struct trap_frame *f, bool
 	return (in_syscall || unlikely(t->tracing)) && frame_is_syscall(f);
 }
 
-static void notify_work(struct task *t, struct trap_frame *f)
+static void notify_work(struct task *t)
 {
 	atomic_andnot(&t->thread.work, WORK_NOTIFY);
-	signal_debug_pending(f);
 	if (t->set_child_tid) {
 		(void)put_user(t->thread.id, user_ptr(u32, t->set_child_tid));
 		t->set_child_tid = 0;
@@ -292,7 +291,7 @@ void signal_handle(struct trap_frame *f, bool in_syscall)
 	struct task *t = current_task();
 	u32 work = atomic_load(&t->thread.work);
 	if (work & WORK_NOTIFY)
-		notify_work(t, f);
+		notify_work(t);
 	if (unlikely(t->tracing))
 		ptrace_exit_begins(t, f, in_syscall);
 	if (atomic_load(&t->thread.work) & WORK_SIGNAL)

@@ -41,13 +41,6 @@ static int fpe_code(u32 vector)
 
 constexpr u64 DR6_HITS = 15, DR6_STEP = 1 << 14;
 
-void signal_debug_pending(struct trap_frame *f)
-{
-	if (likely(!current()->arch.uses_debug) || !arch_debug_rearm())
-		return;
-	signal_force_fault(SIGTRAP, TRAP_HWBKPT, f->rip);
-}
-
 void signal_exception(struct trap_frame *f, const struct exception *e)
 {
 	struct task *t = current_task();

@@ -14,9 +14,10 @@ struct arch_thread {
 	void *fpu;	    // XSAVE area, 64-byte aligned; nullptr: idle thread
 	u32 fpu_cpu;	    // whose registers hold this state since the last save, +1; 0: none. Own
 			    // thread, switch
-	u64 debug[8];	    // DR0-3, 6, 7 (ptrace)
-	bool uses_debug;
-	bool debug_hit; // kernel code met a watchpoint; the CPU's are off. Own thread, any context
+	// DR0-3, 6, 7, as a tracer wants them: addresses lie in the program's half. Own thread, or
+	// it is asleep
+	u64 debug[8];
+	bool uses_debug; // any of them is on
 };
 DECLARE_PERCPU(struct thread *, cpu_current);
 static inline struct thread *current(void)
@@ -49,9 +50,6 @@ void arch_thread_free(struct thread *t);
 // addresses outside the lower half.
 u64 arch_tls_get(bool gs);
 int arch_tls_set(bool gs, u64 base);
-// The current thread's breakpoints, which a hit in kernel code has switched off (WORK_NOTIFY
-// tells), are on again. false: there was no hit.
-bool arch_debug_rearm(void);
 void arch_thread_exec(void); // current: fresh FPU, segment and debug state
 
 void arch_set_kstack_top(

@@ -25,9 +25,6 @@ u32 signal_frame_size(void);
 // Interrupts on; may sleep.
 void signal_exception(struct trap_frame *f, const struct exception *e);
 
-// The current thread's kernel code met one of its watchpoints: SIGTRAP for the program.
-void signal_debug_pending(struct trap_frame *f);
-
 // Makes f call restart_syscall(2) instead of what was interrupted.
 static inline void frame_restart_by_block(struct trap_frame *f)
 {

@@ -30,7 +30,8 @@ import vm  # noqa: E402  pylint: disable=wrong-import-position
 ARCH = "x86_64"
 BOOT_TIMEOUT_S = 120.0
 IMAGES = {"busybox": "initrd.cpio", "debian-tools": "debian-tools.cpio",
-          "programs": "programs.cpio", "disk-tools": "disk-tools.cpio"}
+          "programs": "programs.cpio", "disk-tools": "disk-tools.cpio",
+          "debug-tools": "debug-tools.cpio"}
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ struct tty;
 struct sighand;
 struct posix_timers;
 struct robust_list_head;
+struct tracing;
 
 enum task_limits : u32 { PID_MAX_DEFAULT = 32768, PID_MAX_LIMIT = 4 * 1024 * 1024 };
 
@@ -80,6 +81,8 @@ struct task {
 	bool no_new_privs;
 	bool keep_caps;
 	u64 timer_slack_ns;
+	// Made when it is first traced, signal lock; itself reads without. Gone when it ends
+	struct tracing *tracing;
 	u64 vfork_done; // thread itself and its parent: struct vfork_wait *, atomic exchange
 	// per-thread CPU time and I/O counts for /proc and getrusage; owner only, read racily
 	u64 rchar, wchar, syscr, syscw;
@@ -164,6 +167,10 @@ struct process {
 	struct pgrp *pgrp;	   // Reading the pointer: tree lock; the id alone: process_pgid
 	struct pgrp *dropped_pgrp; // left as its last member; put by whoever reaps
 	struct list pgrp_link;
+	struct list tracees;		// struct tracing of what its tasks trace
+	struct tracing *leader_tracing; // its leader is traced, or was when it ended
+	u32 ended_tracees;  // its threads that ended and whose tracers have not waited; tree lock
+	u32 creator_tid;    // who made it, for PTRACE_TRACEME; immutable
 	bool is_subreaper;  // own threads
 	bool has_subreaper; // an ancestor may be one; hint
 	bool did_exec;
@@ -182,6 +189,7 @@ struct process {
 	u32 exit_status;	// as wait4 reports it; valid from group_exit or the last task's end
 	bool group_exit;	// every task is to end
 	struct task *exec_task; // waits for all others to end
+	u32 execs_running;	// its tasks that are in execve: nobody may attach
 	u32 stop_signal;	// a group stop is under way or complete; 0: none
 	u32 stop_remaining;	// tasks that have not stopped yet
 	bool stopped;		// complete

@@ -136,6 +136,7 @@ struct vm_space {
 	u8 cid_of_cpu[CPU_MAX]; // concurrency ids (linux/process/rseq.c); that CPU, preemption off
 	atomic_u32 cids;	// given out
 	bool dumpable;
+	bool elevates; // of a program that may elevate: nobody else writes into it. Immutable
 };
 
 // The space whose mmu s is; nullptr stays nullptr. s is not kernel_space.

@@ -5,6 +5,7 @@ INITRD_TOOL := $(PYTHON) tools/initrd.py --arch $(ARCH)
 TOOLS_INITRD := $(BUILD)/debian-tools.cpio
 PROGRAMS_INITRD := $(BUILD)/programs.cpio
 DISKS_INITRD := $(BUILD)/disk-tools.cpio
+DEBUG_INITRD := $(BUILD)/debug-tools.cpio
 
 .PHONY: initrd image
 initrd: $(INITRD) $(BUILD)/busybox
@@ -36,6 +37,13 @@ $(DISKS_INITRD): tools/initrd.py user/init/init mk/image.mk
 	$(say) INITRD $@
 	$(Q)$(INITRD_TOOL) $(addprefix --package ,dash util-linux fdisk busybox-static) --applets \
 		--init user/init/init --link dash:/bin/sh -o $@
+
+# strace and gdb, and something to look at.
+$(DEBUG_INITRD): tools/initrd.py user/init/init mk/image.mk $(BUILD)/programs/ptrace_debuggee
+	@mkdir -p $(@D)
+	$(say) INITRD $@
+	$(Q)$(INITRD_TOOL) $(addprefix --package ,strace gdb-minimal busybox-static) --applets \
+		--file $(BUILD)/programs/ptrace_debuggee:/programs/ --init user/init/init -o $@
 
 # ./vm runs commands by it, whatever the initramfs holds.
 $(BUILD)/busybox: tools/initrd.py

@@ -94,7 +94,7 @@ $(foreach d,$(SERVICE_FUZZED),$(eval $(call service_fuzz_rule,$(d))))
 
 # One pytest runs the tools' unit tests and the system tests, so that its summary is the last line.
 test: deps
-	@$(MAKE) all initrd user $(TOOLS_INITRD) $(PROGRAMS_INITRD) $(DISKS_INITRD) image
+	@$(MAKE) all initrd user $(TOOLS_INITRD) $(PROGRAMS_INITRD) $(DISKS_INITRD) $(DEBUG_INITRD) image
 	@$(MAKE) RELEASE=1 KERNEL=$(BUILD)/halyard-release all
 	@$(MAKE) check
 	@$(MAKE) base-tests service-tests

@@ -237,13 +237,14 @@ def add_packages(tree: Tree, packages: Packages, names: list[str]) -> None:
     packages.fetch(names)
     for name in names:
         tree.update(packages.trees[name])
-    seen, level = set(names), names
+    seen, level, libraries = set(names), names, []
     while missing_libraries(tree):
         level = [name for name in packages.depends(level) if name not in seen] if level else []
         if not level:
             raise Failure(f"no package has {', '.join(sorted(missing_libraries(tree)))}")
         seen.update(level)
-        libraries = [name for name in level if name.startswith(("lib", "zlib"))]
+        # Those of earlier levels may be asked again, by what the later ones brought.
+        libraries += [name for name in level if name.startswith(("lib", "zlib"))]
         packages.fetch(libraries)
         before = None
         while before != (before := missing_libraries(tree)):

@@ -111,7 +111,9 @@ static long process_vm(int pid, const struct iovec __user *ulocal, u64 nlocal,
 		struct vm_space *s = p ? process_space_get(p) : nullptr;
 		r = !s				    ? -ESRCH
 		    : !process_may_access(p, false) ? -EPERM
-						    : remote_copy(s, &local, &remote, total, write);
+		    : write && s->elevates && s != current_space()
+			    ? -EPERM // may run with privilege
+			    : remote_copy(s, &local, &remote, total, write);
 		if (s)
 			vm_space_put(s);
 		if (p)

@@ -98,7 +98,10 @@ struct vm_space *space_create_like(const struct vm_space *parent)
 {
 	struct vm_space *s = space_alloc(parent);
 
-	if (s && s->exe)
+	if (!s)
+		return nullptr;
+	s->elevates = false; // the grant is not inherited
+	if (s->exe)
 		(void)file_get(s->exe);
 	return s;
 }

@@ -280,6 +280,8 @@ static ssize_t mem_transfer(struct file *f, struct io *io, bool write)
 	ssize_t total = 0;
 	if (!s || !io->left)
 		return 0;
+	if (write && s->elevates && s != current_space())
+		return -EPERM; // its code may run with privilege
 	char *page = kmalloc(PAGE_SIZE);
 	if (!page)
 		return -ENOMEM;

@@ -4,6 +4,7 @@
 #include "core/page.h"
 #include "linux/cred.h"
 #include "linux/proc/proc.h"
+#include "linux/process/ptrace.h"
 #include "linux/signal.h"
 #include "linux/tty.h"
 #include "linux/vm.h"
@@ -301,8 +302,9 @@ int pid_show_status(struct text *t, struct node *n)
 	text_putc(t, '\n');
 	if (s.task)
 		status_umask(t, s.task);
-	text_printf(t, "State:\t%s\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n",
-		    state_name(s.state), p->pid, n->tid ?: p->pid, process_ppid(p));
+	text_printf(t, "State:\t%s\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t%u\n",
+		    state_name(s.state), p->pid, n->tid ?: p->pid, process_ppid(p),
+		    s.task ? ptrace_tracer_tid(s.task) : 0);
 	if (c) {
 		status_ids(t, c);
 		text_printf(t, "FDSize:\t%u\n", node_files_size(n));

@@ -16,6 +16,7 @@
 #include "core/cmdline.h"
 #include "core/elevate.h"
 #include "core/uaccess.h"
+#include "linux/process/ptrace.h"
 #include "linux/process/vdso.h"
 #include "linux/syscalls.h"
 
@@ -140,7 +141,10 @@ static int new_credentials(struct exec *x)
 	x->cred = cred_prepare();
 	if (!x->cred)
 		return -ENOMEM;
-	bool honoured = !(x->file->path.mnt->flags & MS_NOSUID) && !current_task()->no_new_privs;
+	struct task *t = current_task();
+	// Who traces it without the right to trace everybody gains nothing by it.
+	bool watched = task_is_traced(t) && !t->tracing->capable;
+	bool honoured = !(x->file->path.mnt->flags & MS_NOSUID) && !t->no_new_privs && !watched;
 	bool setuid = honoured && (inode->mode & S_ISUID);
 	bool setgid = honoured && (inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
 	cred_exec(x->cred, setuid, inode->uid, setgid, inode->gid, &x->secure);
@@ -200,6 +204,7 @@ static int take_over(struct process *p, struct task *t)
 		pid_set_task(t->thread.id, nullptr);
 		pid_set_task(p->pid, t);
 		t->thread.id = p->pid;
+		ptrace_exec_takes_tid_locked(t);
 		tree_unlock();
 	}
 	return 0;
@@ -229,11 +234,15 @@ static void space_switch(struct task *t, struct vm_space *s)
 		vm_space_put(old);
 }
 
-// May a program at this path elevate?
+// May a program at this path elevate? Not under the eyes of a tracer, who could make it do what
+// the program would not.
 static bool elevation_granted(const char *path)
 {
 	const char *granted;
 	u32 cursor = 0;
+
+	if (task_is_traced(current_task()))
+		return false;
 
 	while (cmdline_next("halyard.elevate", &cursor, &granted))
 		if (!strcmp(granted, path))
@@ -248,9 +257,11 @@ static void commit(struct exec *x, struct sighand *fresh)
 	struct process *p = t->process;
 	futex_exec(t);
 	rseq_exec(t);
+	bool granted = elevation_granted(x->path);
+	x->space->elevates = granted;
 	space_switch(t, x->space);
 	x->space = nullptr;
-	elevate_exec(elevation_granted(x->path));
+	elevate_exec(granted);
 	arch_thread_exec();
 	arch_thread_init_user(&t->thread, x->entry, x->sp);
 	comm_set(&t->thread, x->path);
@@ -272,6 +283,14 @@ static void commit(struct exec *x, struct sighand *fresh)
 	tree_unlock();
 	cred_commit(x->cred);
 	x->cred = nullptr;
+}
+
+// While one is under way nobody attaches: what the program may is decided at its beginning.
+static void exec_counted(struct process *p, int change)
+{
+	spin_lock(&p->lock);
+	p->execs_running += (u32)change;
+	spin_unlock(&p->lock);
 }
 
 // The exec itself; x->file is open and x->args filled.
@@ -352,8 +371,14 @@ static int exec_common(int dirfd, const char *path, u64 argv, u64 envp, int flag
 	x->args.name_offset = x->args.len;
 	if (!r)
 		r = exec_args_add_kernel(&x->args, name);
-	if (!r)
+	u32 tid = current_tid();
+	if (!r) {
+		exec_counted(current_process(), 1);
 		r = exec_run(x, name);
+		exec_counted(current_process(), -1);
+	}
+	if (!r && unlikely(current_task()->tracing))
+		ptrace_exec_done(tid);
 out:
 	exec_destroy(x);
 	return r;

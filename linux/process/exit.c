@@ -7,6 +7,7 @@
 // parent, all under the tree lock, so that a waiting parent sees either a living child or a
 // complete zombie.
 #include "linux/process/process.h"
+#include "linux/process/ptrace.h"
 #include "abi/linux/wait.h"
 #include "base/string.h"
 #include "core/uaccess.h"
@@ -58,6 +59,22 @@ static bool zombie_announce_locked(struct process *p)
 	return autoreap;
 }
 
+bool zombie_to_parent_locked(struct process *p, bool tell)
+{
+	bool unwanted;
+	if (tell) {
+		unwanted = zombie_announce_locked(p);
+	} else {
+		spin_lock(&p->parent->lock);
+		unwanted = p->exit_signal == SIGCHLD && signal_child_unwanted_locked(p->parent);
+		spin_unlock(&p->parent->lock);
+	}
+	wake_all(&p->parent->child_wait);
+	if (unwanted)
+		process_reap_locked(p);
+	return unwanted;
+}
+
 static void children_hand_over_locked(struct process *p, struct list *reaped)
 {
 	struct process *c, *next, *to = reaper_find_locked(p);
@@ -76,7 +93,7 @@ static void children_hand_over_locked(struct process *p, struct list *reaped)
 		c->exit_signal = SIGCHLD;
 		list_del(&c->sibling);
 		list_add_tail(&to->zombies, &c->sibling);
-		if (zombie_announce_locked(c)) {
+		if (!c->leader_tracing && zombie_announce_locked(c)) {
 			process_reap_locked(c);
 			list_add_tail(reaped, &c->sibling);
 		}
@@ -116,7 +133,9 @@ static void process_end_locked(struct process *p, struct list *reaped)
 	spin_unlock(&p->lock);
 	list_del(&p->sibling);
 	list_add_tail(&p->parent->zombies, &p->sibling);
-	if (zombie_announce_locked(p)) {
+	if (ptrace_reparented_locked(p)) {
+		ptrace_tell_end_locked(p->leader_tracing); // its parent hears of it later
+	} else if (zombie_announce_locked(p) && !p->leader_tracing) {
 		process_reap_locked(p);
 		list_add_tail(reaped, &p->sibling);
 	}
@@ -189,6 +208,8 @@ void task_exit(u32 status)
 	if (unlikely(p == init_process) && (p->group_exit || p->nthreads == 1))
 		panic("Attempted to kill init! exitcode=0x%08x",
 		      p->group_exit ? p->exit_status : status);
+	if (unlikely(t->tracing))
+		ptrace_event(PTRACE_EVENT_EXIT, status);
 	bool last = task_begin_exit(t, status);
 	if (last) {
 		itimers_exit(p);
@@ -202,9 +223,12 @@ void task_exit(u32 status)
 	task_space_drop(t);
 
 	tree_lock();
+	if (unlikely(!list_empty(&p->tracees)))
+		ptrace_tracer_ends_locked(t, &reaped);
 	spin_lock(&p->lock);
 	process_sums_add_task(&p->dead_threads, t);
 	list_del_init(&t->process_link);
+	struct tracing *tr = t->tracing, *unused = ptrace_task_ends_locked(t, status);
 	sigpending_flush(&t->pending);
 	p->exit_uid = t->cred->uid;
 	memcpy(p->exit_name, t->thread.name, sizeof(p->exit_name));
@@ -212,12 +236,15 @@ void task_exit(u32 status)
 		thread_wake(&p->exec_task->thread);
 	spin_unlock(&p->lock);
 	pid_set_task(t->thread.id, nullptr);
+	if (unlikely(tr && tr != unused && tr->tid != p->pid))
+		ptrace_tell_end_locked(tr);
 	if (last)
 		process_end_locked(p, &reaped);
 	atomic_dec(&task_counter);
 	atomic_dec(&t->cred->user->processes);
 	tree_unlock();
 
+	tracing_free(unused);
 	struct process *c, *next;
 	list_for_each_entry_safe(c, next, &reaped, sibling) {
 		list_del_init(&c->sibling);

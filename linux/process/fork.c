@@ -6,6 +6,7 @@
 // parent's children. The child's own writes to its memory (CLONE_CHILD_SETTID) wait for its first
 // way out to the program.
 #include "linux/process/process.h"
+#include "linux/process/ptrace.h"
 #include "abi/linux/sched.h"
 #include "abi/linux/wait.h"
 #include "base/string.h"
@@ -28,6 +29,7 @@ struct clone_request {
 	int __user *parent_tid;
 	u64 child_tid;
 	int __user *pidfd;
+	u32 event; // PTRACE_EVENT_*: the tracer wants to hear of it; 0 none
 };
 
 struct vfork_wait {
@@ -175,6 +177,7 @@ static int process_create(struct task *t, const struct clone_request *r)
 	spin_unlock(&me->lock);
 	p->exit_signal = (u8)r->exit_signal;
 	atomic_store(&p->membarrier_registered, atomic_load(&me->membarrier_registered));
+	p->creator_tid = current_tid();
 	p->oom_score_adj = READ_ONCE(me->oom_score_adj);
 	p->has_subreaper = me->has_subreaper || me->is_subreaper;
 	if (p->rlimits[RLIMIT_CPU].cur != RLIM_INFINITY)
@@ -207,8 +210,15 @@ static int publish(struct task *t, const struct clone_request *r)
 	if (r->flags & CLONE_THREAD) {
 		list_add_tail(&p->threads, &t->process_link);
 		p->nthreads++;
+		if (unlikely(t->tracing))
+			ptrace_child_link_locked(t);
 	}
 	spin_unlock(&me->lock);
+	if (unlikely(t->tracing) && !(r->flags & CLONE_THREAD)) {
+		spin_lock(&p->lock);
+		ptrace_child_link_locked(t);
+		spin_unlock(&p->lock);
+	}
 	pid_set_task(t->thread.id, t);
 	if (!(r->flags & CLONE_THREAD)) {
 		struct process *parent = r->flags & CLONE_PARENT ? me->parent : me;
@@ -272,7 +282,16 @@ static int task_build(struct task *t, const struct clone_request *r, const struc
 	return 0;
 }
 
-static long task_clone(const struct clone_request *r)
+// A traced task's children may be traced from their first instruction on.
+static int tracing_inherit(struct task *t, struct clone_request *r)
+{
+	if (likely(!current_task()->tracing) || !task_is_traced(current_task()))
+		return 0;
+	r->event = ptrace_clone_event(r->flags, r->exit_signal);
+	return r->event || (r->flags & CLONE_PTRACE) ? ptrace_child_prepare(t) : 0;
+}
+
+static long task_clone(struct clone_request *r)
 {
 	struct vfork_wait vfork = {.parent = current()};
 	struct file *pidfd_file = nullptr;
@@ -286,6 +305,8 @@ static long task_clone(const struct clone_request *r)
 	if (!t)
 		return -ENOMEM;
 	err = task_build(t, r, thread_user_frame(current()));
+	if (!err)
+		err = tracing_inherit(t, r);
 	if (err)
 		goto fail;
 	if (r->flags & CLONE_PIDFD) {
@@ -312,9 +333,13 @@ static long task_clone(const struct clone_request *r)
 	if (r->flags & CLONE_VFORK)
 		task_get(t);
 	thread_start(&t->thread);
+	if (unlikely(r->event))
+		ptrace_event(r->event, tid);
 	if (r->flags & CLONE_VFORK) {
 		vfork_await(t, &vfork);
 		task_put(t);
+		if (unlikely(current_task()->tracing))
+			ptrace_event(PTRACE_EVENT_VFORK_DONE, tid);
 	}
 	return tid;
 fail_pidfd:

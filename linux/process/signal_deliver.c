@@ -6,6 +6,7 @@
 // here, or told to say EINTR.
 #include "abi/linux/wait.h"
 #include "linux/process/process.h"
+#include "linux/process/ptrace.h"
 #include "core/uaccess.h"
 #include "linux/syscalls.h"
 #include <linux_arch/signal.h>
@@ -14,7 +15,7 @@ bool signal_wanted(struct task *t)
 {
 	struct process *p = t->process;
 	return ((t->pending.set | p->pending.set) & ~t->blocked) || t->group_exiting ||
-	       (p->stop_signal && !t->stop_counted) || p->notify_stop;
+	       (p->stop_signal && !t->stop_counted) || p->notify_stop || ptrace_trap_wanted(t);
 }
 
 void signal_recalc(struct task *t)
@@ -24,7 +25,7 @@ void signal_recalc(struct task *t)
 }
 
 // Tells the parent that the process stopped or continues.
-static void notify_parent(struct process *p, int code, int status)
+void stop_notify_parent(struct process *p, int code, int status)
 {
 	struct siginfo info;
 	tree_lock();
@@ -40,24 +41,29 @@ static void notify_parent(struct process *p, int code, int status)
 	tree_unlock();
 }
 
+bool stop_count_locked(struct task *t)
+{
+	struct process *p = t->process;
+	t->stop_counted = true;
+	if (!p->stop_remaining || --p->stop_remaining || p->stopped)
+		return false;
+	p->stopped = p->stop_reportable = true;
+	p->continue_reportable = false;
+	return true;
+}
+
 // The process's tasks stop one after the other; the last one completes the stop. Returns with the
 // lock released.
 static void stop_take_part(struct task *t)
 {
 	struct process *p = t->process;
-	int told = 0;
-	t->stop_counted = true;
-	if (p->stop_remaining && --p->stop_remaining == 0) {
-		p->stopped = p->stop_reportable = true;
-		p->continue_reportable = false;
-		told = (int)p->stop_signal;
-	}
+	int told = stop_count_locked(t) ? (int)p->stop_signal : 0;
 	spin_unlock(&p->lock);
 	if (told)
-		notify_parent(p, CLD_STOPPED, told);
+		stop_notify_parent(p, CLD_STOPPED, told);
 	for (;;) {
 		spin_lock(&p->lock);
-		bool still = t->stop_counted && !t->group_exiting;
+		bool still = t->stop_counted && !t->group_exiting && !ptrace_trap_wanted(t);
 		if (still)
 			thread_prepare_sleep(THREAD_STOPPED);
 		spin_unlock(&p->lock);
@@ -72,15 +78,21 @@ static void stop_take_part(struct task *t)
 static void stop_begin_locked(struct process *p, int sig)
 {
 	struct task *t;
-	if (p->group_exit || p->stop_signal)
+	// Stopped already: only tasks that a tracer let go on stop once more.
+	bool again = p->stop_signal;
+	if (p->group_exit || (again && !task_is_traced(current_task())))
 		return;
-	p->stop_signal = (u32)sig;
+	if (!again)
+		p->stop_signal = (u32)sig;
 	p->stop_remaining = 0;
 	list_for_each_entry(t, &p->threads, process_link) {
+		if (again && t->stop_counted && task_stands_still(t))
+			continue;
 		t->stop_counted = false;
 		if (t->exiting)
 			continue;
 		p->stop_remaining++;
+		ptrace_notify_locked(t);
 		thread_interrupt(&t->thread, false);
 	}
 }
@@ -122,11 +134,17 @@ static int signal_next(struct task *t, struct linux_sigaction *action, struct si
 			int code = (int)p->notify_stop;
 			p->notify_stop = 0;
 			spin_unlock(&p->lock);
-			notify_parent(p, code, code == CLD_CONTINUED ? SIGCONT : SIGSTOP);
+			stop_notify_parent(p, code, code == CLD_CONTINUED ? SIGCONT : SIGSTOP);
 			spin_lock(&p->lock);
 			continue;
 		}
-		if (unlikely(p->stop_signal && !t->stop_counted)) {
+		bool stop = p->stop_signal && !t->stop_counted;
+		if (unlikely(stop || t->tracing) && task_is_traced(t) &&
+		    (stop || ptrace_trap_wanted(t))) {
+			ptrace_trap_locked(t);
+			continue;
+		}
+		if (unlikely(stop)) {
 			stop_take_part(t);
 			spin_lock(&p->lock);
 			continue;
@@ -134,6 +152,11 @@ static int signal_next(struct task *t, struct linux_sigaction *action, struct si
 		int sig = signal_dequeue_locked(t, t->blocked, info);
 		if (!sig)
 			break;
+		if (task_is_traced(t) && sig != SIGKILL) {
+			sig = ptrace_signal_locked(t, sig, info);
+			if (!sig || t->group_exiting)
+				continue;
+		}
 		bool shared = sighand_lock(p->sighand);
 		struct linux_sigaction *a = &p->sighand->action[sig - 1];
 		*action = *a;
@@ -144,7 +167,8 @@ static int signal_next(struct task *t, struct linux_sigaction *action, struct si
 			spin_unlock(&p->lock);
 			return sig;
 		}
-		if (action->handler == SIG_IGN || signal_default_ignores(sig))
+		if (action->handler == SIG_IGN || signal_default_ignores(sig) ||
+		    (unlikely(p == init_process) && sig != SIGKILL))
 			continue;
 		if (signal_default_stops(sig)) {
 			spin_unlock(&p->lock);
@@ -222,6 +246,13 @@ static void handler_enter(struct trap_frame *f, struct task *t, int sig,
 	signal_set_blocked(mask);
 }
 
+// Is the frame that of a system call whose result may be a restart code? A tracer may have put back
+// the registers of one, at whatever kind of stop.
+static bool is_in_syscall(const struct task *t, const struct trap_frame *f, bool in_syscall)
+{
+	return (in_syscall || unlikely(t->tracing)) && frame_is_syscall(f);
+}
+
 static void notify_work(struct task *t)
 {
 	atomic_andnot(&t->thread.work, WORK_NOTIFY);
@@ -232,21 +263,23 @@ static void notify_work(struct task *t)
 	process_cpu_timers_run(t);
 }
 
-static void signals_deliver(struct task *t, struct trap_frame *f, bool in_syscall)
+static void signals_handle(struct task *t, struct trap_frame *f, bool in_syscall)
 {
 	struct linux_sigaction action;
 	struct siginfo info;
 	int sig;
 	bool first = true;
 	while ((sig = signal_next(t, &action, &info))) {
-		if (first && in_syscall)
+		if (first && is_in_syscall(t, f, in_syscall))
 			restart_for_handler(f, &action);
 		first = false;
 		handler_enter(f, t, sig, &action, &info);
+		if (unlikely(t->tracing))
+			ptrace_handler_entered(t);
 	}
 	if (!first)
 		return;
-	if (in_syscall)
+	if (is_in_syscall(t, f, in_syscall))
 		restart_without_handler(f);
 	if (t->saved_mask_valid) {
 		t->saved_mask_valid = false;
@@ -260,10 +293,14 @@ void signal_handle(struct trap_frame *f, bool in_syscall)
 	bool notified = atomic_load(&t->thread.work) & WORK_NOTIFY;
 	if (notified)
 		notify_work(t);
+	if (unlikely(t->tracing))
+		ptrace_exit_begins(t, f, in_syscall);
 	if (atomic_load(&t->thread.work) & WORK_SIGNAL)
-		signals_deliver(t, f, in_syscall && frame_is_syscall(f));
+		signals_handle(t, f, in_syscall);
 	if (notified)
 		rseq_refresh(t, f);
+	if (unlikely(t->tracing))
+		ptrace_exit_ends(t, f);
 }
 
 bool signal_pending(void)

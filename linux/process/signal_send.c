@@ -8,6 +8,7 @@
 // are dropped; a signal whose default is to kill without a core marks the whole process as exiting.
 #include "base/string.h"
 #include "linux/process/process.h"
+#include "linux/process/ptrace.h"
 
 static struct slab_cache sigqueue_cache;
 struct slab_cache sighand_cache;
@@ -189,7 +190,8 @@ int signal_dequeue(sigset_t set, struct siginfo *info)
 
 static bool signal_wakes(struct task *t, int sig)
 {
-	return !(t->blocked & sigmask(sig)) && !t->exiting && (sig == SIGKILL || !t->stop_counted);
+	return !(t->blocked & sigmask(sig)) && !t->exiting &&
+	       (sig == SIGKILL || !task_stands_still(t));
 }
 
 static struct task *target_find(struct process *p, int sig)
@@ -246,6 +248,7 @@ void process_kill_all_locked(struct process *p, u32 status)
 		stop_end_locked(p);
 	list_for_each_entry(t, &p->threads, process_link) {
 		t->group_exiting = true;
+		ptrace_let_die_locked(t);
 		if (&t->thread != current())
 			thread_interrupt(&t->thread, true);
 	}
@@ -263,6 +266,7 @@ void process_zap_others_locked(struct process *p)
 		if (&t->thread == current())
 			continue;
 		t->group_exiting = true;
+		ptrace_let_die_locked(t);
 		thread_interrupt(&t->thread, true);
 	}
 }
@@ -279,8 +283,11 @@ static void stop_and_continue_locked(struct process *p, int sig)
 	else
 		return;
 	sigpending_remove(&p->pending, cancel);
-	list_for_each_entry(t, &p->threads, process_link)
+	list_for_each_entry(t, &p->threads, process_link) {
 		sigpending_remove(&t->pending, cancel);
+		if (sig == SIGCONT)
+			ptrace_notify_locked(t);
+	}
 	if (sig != SIGCONT || !p->stop_signal)
 		return;
 	p->notify_stop = p->stopped ? CLD_CONTINUED : CLD_STOPPED;
@@ -298,6 +305,8 @@ static void stop_and_continue_locked(struct process *p, int sig)
 static bool is_ignored(struct process *p, struct task *t, int sig)
 {
 	u64 handler = handler_of(p, sig);
+	if (task_is_traced(t) && sig != SIGKILL)
+		return false; // the tracer hears of it
 	if (unlikely(p == init_process) && handler == SIG_DFL)
 		return true; // the first program takes only what it asked for
 	if (handler > SIG_IGN)
@@ -319,11 +328,20 @@ static void deliver_locked(struct process *p, struct task *to, int sig)
 	if (!t)
 		return;
 	if (is_fatal(p, sig) && !(t->real_blocked & sigmask(sig)) &&
-	    !(sigmask(sig) & SIGSET_CORE) && !p->group_exit) {
+	    !(sigmask(sig) & SIGSET_CORE) && !p->group_exit &&
+	    (sig == SIGKILL || !task_is_traced(t))) {
 		process_kill_all_locked(p, (u32)sig);
 		return;
 	}
 	thread_interrupt(&t->thread, sig == SIGKILL);
+}
+
+// Tasks that die may be in a stop for their tracers' sake.
+static void stops_at_exit_end_locked(struct process *p)
+{
+	struct task *t;
+	list_for_each_entry(t, &p->threads, process_link)
+		ptrace_let_die_locked(t);
 }
 
 // Common beginning of the two kinds of sending. The task that judges (blocked, ignored), or
@@ -331,8 +349,11 @@ static void deliver_locked(struct process *p, struct task *to, int sig)
 static struct task *prepare_locked(struct process *p, struct task *t, int sig)
 {
 	assert_held(&p->lock);
-	if (p->group_exit || list_empty(&p->threads))
-		return nullptr; // it is dying already
+	if (p->group_exit || list_empty(&p->threads)) { // it is dying already
+		if (sig == SIGKILL)
+			stops_at_exit_end_locked(p);
+		return nullptr;
+	}
 	stop_and_continue_locked(p, sig);
 	if (!t)
 		t = current_is_task() && current_process() == p

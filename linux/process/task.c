@@ -5,6 +5,7 @@
 #include "base/muldiv.h"
 #include "base/string.h"
 #include "linux/file.h"
+#include "linux/process/ptrace.h"
 
 struct slab_cache task_cache, process_cache;
 atomic_u32 task_counter;
@@ -23,6 +24,7 @@ static void task_release(struct thread *thread)
 	task_space_drop(t);
 	if (t->cred)
 		cred_put(t->cred);
+	tracing_free(t->tracing);
 	if (t->process)
 		process_put(t->process);
 	rcu_call(&t->rcu, task_free_rcu);
@@ -72,6 +74,7 @@ struct process *process_alloc(void)
 	refcount_set(&p->refs, 1);
 	list_init(&p->children);
 	list_init(&p->zombies);
+	list_init(&p->tracees);
 	list_init(&p->sibling);
 	list_init(&p->pgrp_link);
 	list_init(&p->threads);

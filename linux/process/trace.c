@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Owns halyard.trace: a line in the log for every system call and every fault of a program.
 //
-// Tasks that are traced carry WORK_TRACE_ENTRY, so that each of their calls takes core's slow path,
-// which calls trace_call() before and trace_result() after it.
+// Tasks that are traced, by the log or by ptrace(2), carry WORK_TRACE_ENTRY, so that each of their
+// calls takes core's slow path, which calls trace_call() before and trace_result() after it.
 #include "core/cmdline.h"
 #include "core/log.h"
 #include "core/personality.h"
 #include "linux/process/process.h"
+#include "linux/process/ptrace.h"
 #include "linux/syscalls.h"
 #include <arch/frame.h>
 #include <linux_arch/signal.h>
@@ -31,21 +32,30 @@ static const char *call_name(const struct trap_frame *f)
 	return nr < syscall_table_size() ? syscall_name((u32)nr) ?: "?" : "?";
 }
 
+void trace_calls_off(struct task *t)
+{
+	if (!tracing)
+		atomic_andnot(&t->thread.work, WORK_TRACE_ENTRY);
+}
+
 bool trace_call(struct trap_frame *f)
 {
 	const struct thread *t = current();
 
-	log_info("%u %s: call %llu %s (%#llx, %#llx, %#llx, %#llx)", t->id, t->name,
-		 frame_syscall_nr(f), call_name(f), frame_arg(f, 0), frame_arg(f, 1),
-		 frame_arg(f, 2), frame_arg(f, 3));
-	return true;
+	if (tracing)
+		log_info("%u %s: call %llu %s (%#llx, %#llx, %#llx, %#llx)", t->id, t->name,
+			 frame_syscall_nr(f), call_name(f), frame_arg(f, 0), frame_arg(f, 1),
+			 frame_arg(f, 2), frame_arg(f, 3));
+	return !current_task()->tracing || ptrace_call_enter(f);
 }
 
 void trace_result(struct trap_frame *f)
 {
 	const struct thread *t = current();
 
-	if (frame_is_syscall(f)) // else it went on elsewhere: execve, rt_sigreturn
+	if (current_task()->tracing)
+		ptrace_call_leave(f);
+	if (tracing && frame_is_syscall(f)) // else it went on elsewhere: execve, rt_sigreturn
 		log_info("%u %s: call %llu %s = %ld", t->id, t->name, frame_syscall_nr(f),
 			 call_name(f), frame_result(f));
 }

@@ -34,7 +34,8 @@ DIRECT = {"x86_64": "pvh", "aarch64": "image"}[ARCH]
 CONSOLE = vm.MACHINES[ARCH].console
 BOOT_TIMEOUT_S = 120.0
 IMAGES = {"busybox": "initrd.cpio", "debian-tools": "debian-tools.cpio",
-          "programs": "programs.cpio", "disk-tools": "disk-tools.cpio"}
+          "programs": "programs.cpio", "disk-tools": "disk-tools.cpio",
+          "debug-tools": "debug-tools.cpio"}
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,10 @@ u32 fpu_state_size(void)
 {
 	return area_size;
 }
+u32 fpu_mxcsr_mask(void)
+{
+	return mxcsr_mask;
+}
 u64 fpu_features(void)
 {
 	return xcr0;

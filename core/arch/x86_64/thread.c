@@ -121,8 +121,12 @@ static void segments_load(const struct arch_thread *a)
 	__asm__ volatile("swapgs; movw %0, %%gs; swapgs" ::"r"(a->gs) : "memory");
 }
 
+// This CPU's debug registers are some thread's; threads without a program leave them alone.
+static DEFINE_PERCPU(bool, debug_loaded);
+
 static void debug_registers_load(const struct arch_thread *a)
 {
+	this_cpu_write(debug_loaded, a->uses_debug);
 	__asm__ volatile("movq %0, %%db0" ::"r"(a->debug[0]));
 	__asm__ volatile("movq %0, %%db1" ::"r"(a->debug[1]));
 	__asm__ volatile("movq %0, %%db2" ::"r"(a->debug[2]));
@@ -153,7 +157,7 @@ struct thread *arch_switch(struct thread *prev, struct thread *next)
 			segments_load(n);
 		__asm__ volatile("wrfsbase %0" ::"r"(n->fsbase));
 		wrmsr(MSR_KERNEL_GS_BASE, n->gsbase);
-		if (unlikely(p->uses_debug | n->uses_debug))
+		if (unlikely(this_cpu_read(debug_loaded) | n->uses_debug))
 			debug_registers_load(n);
 		if (likely(!next->gate)) // else the way back into the service loads its view
 			mmu_space_activate(next->space, (enum vm_view)next->view);
@@ -174,9 +178,9 @@ void arch_thread_exec(void)
 	t->arch.ds = t->arch.es = t->arch.fs = t->arch.gs = 0;
 	t->arch.fsbase = t->arch.gsbase = 0;
 	memset(t->arch.debug, 0, sizeof(t->arch.debug));
-	if (t->arch.uses_debug)
-		debug_registers_load(&t->arch);
 	t->arch.uses_debug = false;
+	if (this_cpu_read(debug_loaded))
+		debug_registers_load(&t->arch);
 	segments_load(&t->arch);
 	__asm__ volatile("wrfsbase %0" ::"r"(0ul));
 	wrmsr(MSR_KERNEL_GS_BASE, 0);

@@ -303,10 +303,12 @@ void trap_paranoid(struct trap_frame *f, u64 vector, u64 error, const struct cpu
 		return;
 	}
 	if (vector == VEC_DB) { // entry.S has sent those of programs and services elsewhere
-		// a program's breakpoint register hit by the kernel's copies, or a step over
-		// SYSCALL: not ours to report
-		__asm__ volatile("movq %0, %%dr7; movq %1, %%dr6" ::"r"(0x400ul),
-				 "r"(0xffff0ff0ul));
+		// a program's watchpoint hit by the kernel's copies, or a step over SYSCALL: not
+		// ours to report. What is not the current thread's goes off
+		const struct thread *t = current();
+		u64 dr7 = t && t->arch.uses_debug ? t->arch.debug[7] : 0x400;
+
+		__asm__ volatile("movq %0, %%dr7; movq %1, %%dr6" ::"r"(dr7), "r"(0xffff0ff0ul));
 		((struct cpu_words *)w)->rflags &= ~RFLAGS_TF;
 		return;
 	}

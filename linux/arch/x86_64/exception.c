@@ -39,6 +39,8 @@ static int fpe_code(u32 vector)
 	return unmasked & 32 ? FPE_FLTRES : FPE_FLTINV;
 }
 
+constexpr u64 DR6_HITS = 15, DR6_STEP = 1 << 14;
+
 void signal_exception(struct trap_frame *f, const struct exception *e)
 {
 	struct task *t = current_task();
@@ -62,7 +64,11 @@ void signal_exception(struct trap_frame *f, const struct exception *e)
 		signal_force_fault(SIGFPE, fpe_code(e->vector), f->rip);
 		break;
 	case VEC_DB:
-		signal_force_fault(SIGTRAP, TRAP_TRACE, f->rip);
+		signal_force_fault(SIGTRAP,
+				   e->error & DR6_STEP	 ? TRAP_TRACE
+				   : e->error & DR6_HITS ? TRAP_HWBKPT
+							 : TRAP_BRKPT,
+				   f->rip);
 		break;
 	case VEC_BP:
 		signal_force(&(struct siginfo){.signo = SIGTRAP, .code = SI_KERNEL});

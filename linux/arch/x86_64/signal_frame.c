@@ -18,10 +18,6 @@
 constexpr u64 RED_ZONE = 128;
 constexpr u64 FPU_ALIGN = 64;
 constexpr u32 FXSAVE_SIZE = 512;
-// CF PF AF ZF SF TF DF OF RF NT? AC: what a program may choose. (Not NT: it is of no use to a
-// 64-bit program.)
-constexpr u64 FLAGS_RESTORED =
-	0x40000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x40 | 0x10 | 0x4 | 0x1 | 0x10000;
 constexpr u64 FLAGS_TF = 0x100, FLAGS_DF = 0x400, FLAGS_RF = 0x10000;
 constexpr u32 SS_SELECTOR = 0x2b, CS_SELECTOR = 0x33;
 
@@ -141,7 +137,7 @@ static void context_fill(struct linux_ucontext *uc, const struct trap_frame *f,
 				.rcx = f->rcx,
 				.rsp = f->rsp,
 				.rip = f->rip,
-				.rflags = f->rflags & ~0x3000ull,
+				.rflags = f->rflags & ~SIGNAL_FLAGS_HIDDEN,
 				.cs = CS_SELECTOR,
 				.ss = SS_SELECTOR,
 				.trapno = t->fault_vector,
@@ -217,7 +213,7 @@ static void context_restore(struct trap_frame *f, const struct linux_sigcontext 
 	f->rcx = c->rcx;
 	f->rsp = c->rsp;
 	f->rip = c->rip;
-	f->rflags = (f->rflags & ~FLAGS_RESTORED) | (c->rflags & FLAGS_RESTORED);
+	f->rflags = (f->rflags & ~SIGNAL_FLAGS_RESTORED) | (c->rflags & SIGNAL_FLAGS_RESTORED);
 	f->orig_rax = ~0ull;
 }
 

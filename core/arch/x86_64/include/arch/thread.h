@@ -14,8 +14,10 @@ struct arch_thread {
 	void *fpu;	    // XSAVE area, 64-byte aligned; nullptr: idle thread
 	u32 fpu_cpu;	    // whose registers hold this state since the last save, +1; 0: none. Own
 			    // thread, switch
-	u64 debug[8];	    // DR0-3, 6, 7 (ptrace)
-	bool uses_debug;
+	// DR0-3, 6, 7, as a tracer wants them: addresses lie in the program's half. Own thread, or
+	// it is asleep
+	u64 debug[8];
+	bool uses_debug; // any of them is on
 };
 DECLARE_PERCPU(struct thread *, cpu_current);
 static inline struct thread *current(void)
@@ -58,6 +60,7 @@ bool trap_tick_was_program(
 // Vector state in the standard XSAVE format, as signal frames and ptrace show it.
 u32 fpu_state_size(void);	       // bytes of an image
 u64 fpu_features(void);		       // XCR0
+u32 fpu_mxcsr_mask(void);	       // bits that MXCSR may have
 void fpu_state_save(struct thread *t); // current: registers -> its area
 void *fpu_state_area(
 	struct thread *t); // bytes 464..511 are no hardware's: what is written there stays

@@ -8,6 +8,12 @@
 struct exception;
 struct task;
 
+// CF PF AF ZF SF TF DF OF RF AC: what a program may choose in a signal frame, and a tracer in
+// registers. (Not NT: it is of no use to a 64-bit program.)
+constexpr u64 SIGNAL_FLAGS_RESTORED =
+	0x40000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x40 | 0x10 | 0x4 | 0x1 | 0x10000;
+constexpr u64 SIGNAL_FLAGS_HIDDEN = 0x3000; // IOPL: privilege is not shown as a flag
+
 // Builds the frame of a handler on the program's stack and makes f enter the handler. mask is what
 // sigreturn restores. 0 or -EFAULT.
 int signal_frame_push(struct trap_frame *f, struct task *t, const struct linux_sigaction *a,

@@ -13,6 +13,7 @@
 #include "linux/block.h"
 #include "linux/cred.h"
 #include "linux/misc/uname.h"
+#include "linux/notify.h"
 #include "linux/proc/proc.h"
 
 // ---- kernel ----
@@ -260,8 +261,47 @@ static const struct entry vm_entries[] = {
 	{},
 };
 
+// ---- numbers that can be changed ----
+
+static ssize_t store_u32(u32 *value, const char *data, size_t len, u64 max)
+{
+	u64 n;
+	int err = store_parse_u64(data, &n);
+	if (!err && n > max)
+		err = -EINVAL;
+	if (!err)
+		store_once(value, (u32)n);
+	return err ?: (ssize_t)len;
+}
+
+#define NUMBER(name, variable, max)                                         \
+	static int show_##name(struct text *t, struct node *n)              \
+	{                                                                   \
+		(void)n;                                                    \
+		text_u64(t, load_once(&(variable)), '\n');                  \
+		return 0;                                                   \
+	}                                                                   \
+	static ssize_t store_##name(struct node *n, char *data, size_t len) \
+	{                                                                   \
+		(void)n;                                                    \
+		return store_u32(&(variable), data, len, max);              \
+	}
+#define NUMBER_ENTRY(file, name) {file, S_IFREG | 0644, .show = show_##name, .store = store_##name}
+
+NUMBER(inotify_events, inotify_max_events, INT32_MAX)
+NUMBER(inotify_instances, inotify_max_instances, INT32_MAX)
+NUMBER(inotify_watches, inotify_max_watches, INT32_MAX)
+
+static const struct entry inotify_entries[] = {
+	NUMBER_ENTRY("max_queued_events", inotify_events),
+	NUMBER_ENTRY("max_user_instances", inotify_instances),
+	NUMBER_ENTRY("max_user_watches", inotify_watches),
+	{},
+};
+
 static const struct entry fs_entries[] = {
 	{"file-max", S_IFREG | 0444, .show = show_file_max},
+	{"inotify", S_IFDIR | 0555, .children = inotify_entries},
 	{"nr_open", S_IFREG | 0444, .show = show_nr_open},
 	{"pipe-max-size", S_IFREG | 0444, .show = show_pipe_max_size},
 	{},

@@ -11,6 +11,7 @@
 #include "base/string.h"
 #include "core/uaccess.h"
 #include "linux/file.h"
+#include "linux/ipc.h"
 #include "linux/syscalls.h"
 
 static struct process *reaper_find_locked(struct process *dead)
@@ -196,6 +197,7 @@ void task_exit(u32 status)
 	}
 	tell_memory(t);
 	vfork_complete(t);
+	sem_undo_exit(t);
 	give_back(t);
 	if (last)
 		session_leader_exits(p);

@@ -149,6 +149,8 @@ struct file_ops {
 	int (*mmap)(struct file *f,
 		    struct vm_map_args
 			    *a); // sets a->object (no reference is passed), may lower a->max_prot
+	void (*mapped)(struct file *f);	  // an area that maps it has come or gone; the space's lock
+	void (*unmapped)(struct file *f); // may be held
 	int (*fsync)(struct file *f, s64 first, s64 last, bool data_only);
 	int (*iterate)(struct file *f, struct dir_context *ctx); // directory lock held
 	int (*fallocate)(struct file *f, u32 mode, s64 offset, s64 len);
@@ -192,8 +194,10 @@ struct file *pseudo_file_create(const char *name, const struct file_ops *ops, vo
 // S_IFIFO, S_IFSOCK.
 struct file *pseudo_file_create_inode(const char *prefix, u32 mode, const struct file_ops *ops,
 				      void *priv, int flags);
-struct file *shm_file_create(
-	const char *name, u32 mode); // an empty file of a tmpfs without a name: memfd, SysV memory
+struct file *shm_file_create(const char *name,
+			     u32 mode); // an empty file of a tmpfs without a name: memfd
+// The same for System V shared memory, of a size: /proc/PID/maps shows "/SYSV%08x (deleted)".
+struct file *shm_file_create_sysv(u32 key, u64 size_bytes);
 u32 file_poll(struct file *f, struct poll_table *table);
 int file_async_set(struct file *f, bool on);
 void file_async_notify(struct file *f, u32 poll_events); // SIGIO to the owner when O_ASYNC is set;

@@ -60,6 +60,7 @@ struct inode {
 	mutex_t lock;	    // LOCK_dir for directories, else LOCK_inode
 	atomic_s32 writers; // >0: open for writing; <0: being executed (writing is ETXTBSY)
 	struct file_locks *locks; // atomic pointer; made by the first lock
+	struct hlist watches;	  // inotify's; its watch lock, read racily
 	void *special;		  // FIFO: its pipe; socket: its address; by inode lock
 	void *private_data;	  // the file system's
 	struct rcu_head rcu;

@@ -14,6 +14,7 @@
 #if __has_include("linux/event/syscalls.def")
 #include "linux/event/syscalls.def"
 #endif
+#include "linux/ipc/syscalls.def"
 #if __has_include("linux/net/syscalls.def")
 #include "linux/net/syscalls.def"
 #endif

@@ -44,10 +44,11 @@ struct task {
 	struct list process_link; // process->threads; signal lock
 	// private to the thread, but others may look with task_files_get and the like (then: signal
 	// lock)
-	struct fd_table *files;	 // nullptr once it exits. Changed by the thread itself with the
-				 // signal lock held
-	struct fs_context *fs;	 // likewise
-	const struct cred *cred; // RCU; changed by the thread itself
+	struct fd_table *files; // nullptr once it exits. Changed by the thread itself with the
+				// signal lock held
+	struct fs_context *fs;	// likewise
+	struct sem_undo_list *sem_undo; // linux/ipc; own thread, and its maker before it runs
+	const struct cred *cred;	// RCU; changed by the thread itself
 	// signals: signal lock of the process, but for what is said
 	sigset_t blocked; // changed by the thread itself with the lock held; itself reads without
 	sigset_t saved_mask;   // thread itself

@@ -31,11 +31,11 @@ $(TOOLS_INITRD): tools/initrd.py user/init/init mk/image.mk
 		ncurses-base busybox-static) --applets \
 		--init user/init/init --link gawk:/bin/awk --link dash:/bin/sh -o $@
 
-# lsblk and its kin, sfdisk.
+# lsblk and its kin, sfdisk; ipcs and its kin, inotifywait.
 $(DISKS_INITRD): tools/initrd.py user/init/init mk/image.mk
 	@mkdir -p $(@D)
 	$(say) INITRD $@
-	$(Q)$(INITRD_TOOL) $(addprefix --package ,dash util-linux fdisk busybox-static) --applets \
+	$(Q)$(INITRD_TOOL) $(addprefix --package ,dash util-linux fdisk inotify-tools busybox-static) --applets \
 		--init user/init/init --link dash:/bin/sh -o $@
 
 # strace and gdb, and something to look at.

@@ -3,6 +3,7 @@
 // fallocate, sync. Privileged.
 #include "linux/block.h"
 #include "linux/fs/fs_priv.h"
+#include "linux/notify.h"
 
 static int change_at(int dirfd, const char __user *name, u32 lookup, struct attr_change *a)
 {
@@ -304,6 +305,8 @@ SYSCALL(fallocate, int fd, int mode, s64 offset, s64 len)
 	if (__builtin_add_overflow(offset, len, &end) || end > f->inode->sb->max_bytes)
 		goto out;
 	err = f->ops->fallocate ? f->ops->fallocate(f, (u32)mode, offset, len) : -EOPNOTSUPP;
+	if (!err)
+		notify_dentry(f->path.dentry, IN_MODIFY);
 out:
 	fd_put(r);
 	return err;

@@ -20,6 +20,7 @@
 #include "base/fmt.h"
 #include "base/hash.h"
 #include "core/page.h"
+#include "linux/notify.h"
 #include "linux/random.h"
 
 static struct slab_cache dentry_cache;
@@ -240,8 +241,10 @@ static void dentry_free(struct dentry *d)
 		rcu_call(&l->rcu, long_name_free);
 	if (d->ops && d->ops->release)
 		d->ops->release(d);
-	if (d->inode)
+	if (d->inode) {
+		notify_freed(d->inode);
 		inode_put(d->inode);
+	}
 	rcu_call(&d->rcu, dentry_free_rcu);
 }
 

@@ -8,6 +8,7 @@
 // go is locked beneath its parent, so that nothing is made in it meanwhile.
 #include "linux/fs/fs_priv.h"
 #include "base/fmt.h"
+#include "linux/notify.h"
 
 // ---- making ----
 
@@ -49,9 +50,14 @@ static int making_begin(struct making *m, int dirfd, const char *name, bool dir)
 	return err;
 }
 
-static void making_end(struct making *m)
+// err: what came of it.
+static void making_end(struct making *m, int err)
 {
-	mutex_unlock(&m->at.dir.dentry->inode->lock);
+	struct inode *dir = m->at.dir.dentry->inode;
+	mutex_unlock(&dir->lock);
+	if (!err)
+		notify_name(dir, IN_CREATE | (S_ISDIR(m->d->inode->mode) ? IN_ISDIR : 0), 0,
+			    m->at.last.name, m->at.last.len);
 	dentry_put(m->d);
 	parent_walk_end(&m->at);
 }
@@ -80,7 +86,7 @@ static int make_node(int dirfd, const char *name, u32 mode, u64 dev, struct path
 		*out = (struct path){.mnt = m.at.dir.mnt, .dentry = m.d};
 		path_get(out);
 	}
-	making_end(&m);
+	making_end(&m, err);
 	return err;
 }
 
@@ -94,7 +100,7 @@ static int make_symlink(const char *target, int dirfd, const char *name)
 		return err;
 	struct inode *di = m.at.dir.dentry->inode;
 	err = di->ops->symlink ? di->ops->symlink(di, m.d, target) : -EPERM;
-	making_end(&m);
+	making_end(&m, err);
 	return err;
 }
 
@@ -120,8 +126,10 @@ static int make_link(const struct path *old, int dirfd, const char *name)
 		else
 			err = di->ops->link(i, di, m.d);
 		mutex_unlock(&i->lock);
+		if (!err)
+			notify_inode(i, IN_ATTRIB);
 	}
-	making_end(&m);
+	making_end(&m, err);
 	return err;
 }
 
@@ -255,9 +263,13 @@ static int remove_locked(struct inode *di, struct dentry *d, bool is_dir)
 	if (!err && is_dir)
 		i->flags |= INODE_DEAD;
 	mutex_unlock(&i->lock);
-	if (!err)
-		dentry_unlink(d);
-	return err;
+	if (err)
+		return err;
+	if (!is_dir)
+		notify_inode(i, IN_ATTRIB); // its number of names
+	dentry_unlink(d);
+	notify_name(di, IN_DELETE | (is_dir ? IN_ISDIR : 0), 0, d->name, d->len);
+	return 0;
 }
 
 static int remove_name(int dirfd, const char *name, bool is_dir)
@@ -380,6 +392,19 @@ static int rename_check(const struct parent_walk *from, const struct parent_walk
 	return from_dir->ops->rename ? 0 : -EPERM;
 }
 
+// What came from one name to the other, with the file that lay there and is gone, if any.
+static void notify_moved(const struct parent_walk *from, const struct parent_walk *to,
+			 struct inode *moved, struct inode *gone)
+{
+	u32 dir = S_ISDIR(moved->mode) ? IN_ISDIR : 0, cookie = notify_cookie();
+	notify_name(from->dir.dentry->inode, IN_MOVED_FROM | dir, cookie, from->last.name,
+		    from->last.len);
+	notify_name(to->dir.dentry->inode, IN_MOVED_TO | dir, cookie, to->last.name, to->last.len);
+	if (gone)
+		notify_inode(gone, IN_ATTRIB | (S_ISDIR(gone->mode) ? IN_ISDIR : 0));
+	notify_inode(moved, IN_MOVE_SELF);
+}
+
 static int rename_locked(struct parent_walk *from, struct parent_walk *to, struct dentry *old,
 			 struct dentry *new, u32 flags)
 {
@@ -410,6 +435,11 @@ static int rename_locked(struct parent_walk *from, struct parent_walk *to, struc
 		if (!err && S_ISDIR(victim->mode))
 			victim->flags |= INODE_DEAD;
 		mutex_unlock(&victim->lock);
+	}
+	if (!err && notify_wanted()) {
+		notify_moved(from, to, old->inode, victim);
+		if (flags & RENAME_EXCHANGE)
+			notify_moved(to, from, new->inode, nullptr);
 	}
 	return err;
 }

@@ -6,6 +6,7 @@
 // ops->release in whatever thread drops it; no spinlock may be held then.
 #include "linux/fs/fs_priv.h"
 #include "base/fmt.h"
+#include "linux/notify.h"
 
 static struct slab_cache file_cache;
 static struct mount *pseudo_mount; // of all files without a place
@@ -43,6 +44,9 @@ static void file_free(struct file *f)
 
 void file_put_last(struct file *f)
 {
+	if (f->mode & FILE_OPENED)
+		notify_dentry(f->path.dentry,
+			      f->mode & FILE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	if (unlikely(f->epoll))
 		epoll_file_release(f);
 	if (unlikely(f->mode & FILE_LOCKED))
@@ -182,6 +186,8 @@ static struct file *open_path(const struct path *p, u32 flags, bool created)
 			return err_ptr(err);
 		}
 	}
+	if (!is_err(f) && !(flags & O_PATH))
+		notify_dentry(f->path.dentry, IN_OPEN);
 	return f;
 }
 
@@ -209,6 +215,7 @@ static int create_in(const struct path *dir, struct component *last, u32 mode, s
 			dentry_put(d);
 		return err;
 	}
+	notify_name(di, IN_CREATE, 0, last->name, last->len);
 	*p = (struct path){.mnt = dir->mnt, .dentry = d};
 	mount_get(p->mnt);
 	return 0;
@@ -459,8 +466,10 @@ struct file *file_open_exec(const struct path *p)
 {
 	path_get(p);
 	struct file *f = open_path_checked(p, O_RDONLY);
-	if (!is_err(f))
+	if (!is_err(f)) {
 		f->mode |= FILE_EXEC;
+		notify_dentry(f->path.dentry, IN_OPEN);
+	}
 	return f;
 }
 

@@ -7,6 +7,7 @@
 // is one word, and stat(2) promises no more than that.
 #include "linux/fs/fs_priv.h"
 #include "core/time.h"
+#include "linux/notify.h"
 #include "linux/vm.h"
 
 static struct slab_cache inode_cache;
@@ -304,6 +305,18 @@ static int inode_set_attr_locked(struct inode *inode, struct attr_change *a)
 	return 0;
 }
 
+// As Linux tells changes: both times at once is utimes(2).
+static u32 attr_event(u32 mask)
+{
+	u32 times = mask & (ATTR_ATIME | ATTR_MTIME);
+	return (mask & (ATTR_UID | ATTR_GID | ATTR_MODE) ? IN_ATTRIB : 0) |
+	       (mask & ATTR_SIZE ? IN_MODIFY : 0) |
+	       (times == (ATTR_ATIME | ATTR_MTIME) ? IN_ATTRIB
+		: times == ATTR_ATIME		   ? IN_ACCESS
+		: times				   ? IN_MODIFY
+						   : 0);
+}
+
 int path_change_attr(const struct path *p, struct attr_change *a)
 {
 	struct inode *inode = p->dentry->inode;
@@ -313,6 +326,8 @@ int path_change_attr(const struct path *p, struct attr_change *a)
 	mutex_lock(&inode->lock);
 	err = inode_set_attr_locked(inode, a);
 	mutex_unlock(&inode->lock);
+	if (!err && attr_event(a->mask))
+		notify_dentry(p->dentry, attr_event(a->mask));
 	return err;
 }
 

@@ -2,6 +2,7 @@
 // memfd.c owns memfd_create: files of a tmpfs that is mounted nowhere. Privileged.
 #include "linux/fs/fs_priv.h"
 #include "base/fmt.h"
+#include "linux/vm.h"
 
 constexpr u32 MEMFD_NAME_MAX = 249;
 static struct mount *shm_mount;
@@ -12,8 +13,13 @@ static int memfd_describe(struct dentry *d, char *buf, size_t cap)
 }
 static const struct dentry_ops memfd_dentry_ops = {.describe = memfd_describe};
 
-// An open, empty file without a name; counted or err_ptr.
-struct file *shm_file_create(const char *name, u32 mode)
+static int sysv_describe(struct dentry *d, char *buf, size_t cap)
+{
+	return snprintf(buf, cap, "/%s (deleted)", d->name);
+}
+static const struct dentry_ops sysv_dentry_ops = {.describe = sysv_describe};
+
+static struct file *file_create(const char *name, u32 mode, const struct dentry_ops *ops)
 {
 	char padded[NAME_MAX + 1 + NAME_SLACK] = {};
 	strscpy(padded, name, NAME_MAX + 1);
@@ -27,7 +33,7 @@ struct file *shm_file_create(const char *name, u32 mode)
 		return err_ptr(-ENOMEM);
 	}
 	d->inode = i;
-	d->ops = &memfd_dentry_ops;
+	d->ops = ops;
 	d->flags = DENTRY_UNLINKED | DENTRY_ANONYMOUS;
 	mount_get(shm_mount);
 	struct path p = {.mnt = shm_mount, .dentry = d};
@@ -35,6 +41,24 @@ struct file *shm_file_create(const char *name, u32 mode)
 		&p, i->file_ops, FILE_READ | FILE_WRITE | FILE_POS_LOCK | FILE_WRITER, O_RDWR);
 	if (!is_err(f))
 		atomic_inc(&i->writers);
+	return f;
+}
+
+// An open, empty file without a name; counted or err_ptr.
+struct file *shm_file_create(const char *name, u32 mode)
+{
+	return file_create(name, mode, &memfd_dentry_ops);
+}
+
+struct file *shm_file_create_sysv(u32 key, u64 size_bytes)
+{
+	char name[16];
+	scnprintf(name, sizeof(name), "SYSV%08x", key);
+	struct file *f = file_create(name, 0777, &sysv_dentry_ops);
+	if (is_err(f))
+		return f;
+	f->inode->size = (s64)size_bytes;
+	vm_object_set_size(f->inode->object, size_bytes);
 	return f;
 }
 

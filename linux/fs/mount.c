@@ -11,6 +11,7 @@
 // There is one namespace, without propagation: MS_SHARED and its kin are accepted and mean nothing.
 #include "linux/fs/fs_priv.h"
 #include "base/hash.h"
+#include "linux/notify.h"
 
 constexpr u32 MOUNT_BUCKETS = 256;
 constexpr u32 MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME |
@@ -86,6 +87,7 @@ void super_put(struct super_block *sb)
 {
 	if (!refcount_dec_and_test(&sb->refs))
 		return;
+	notify_unmounted(sb);
 	if (sb->root) {
 		for (;;) {
 			spin_lock(&sb->root->lock);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // readdir.c owns getdents. Privileged.
 #include "linux/fs/fs_priv.h"
+#include "linux/notify.h"
 
 // Records are collected in kernel memory and copied out in pieces. The last one stays until the
 // next is known, for its d_off is the position of the next.
@@ -97,6 +98,8 @@ static long iterate(struct file *f, struct getdents *g, size_t size)
 	if (g->err == -EFAULT && !g->copied)
 		f->pos = before; // nothing was told
 	mutex_unlock(&f->pos_lock);
+	if (err != -ENOENT)
+		notify_dentry(f->path.dentry, IN_ACCESS);
 	if (g->err == -EFAULT)
 		return -EFAULT;
 	if (g->count)

@@ -5,6 +5,7 @@
 // The position of a regular file or directory is locked only while somebody else could use the same
 // description (its count is over one), as POSIX wants threads to see whole reads and writes.
 #include "linux/fs/fs_priv.h"
+#include "linux/notify.h"
 
 static __always_inline bool pos_lock(struct file *f)
 {
@@ -25,14 +26,23 @@ static __always_inline u8 io_flags_of(const struct file *f)
 
 ssize_t file_read(struct file *f, struct io *io)
 {
-	if (likely(f->ops->read))
-		return f->ops->read(f, io);
+	if (likely(f->ops->read)) {
+		ssize_t n = f->ops->read(f, io);
+		if (n > 0)
+			notify_dentry(f->path.dentry, IN_ACCESS);
+		return n;
+	}
 	return S_ISDIR(f->inode->mode) ? -EISDIR : -EINVAL;
 }
 
 ssize_t file_write(struct file *f, struct io *io)
 {
-	return likely(f->ops->write) ? f->ops->write(f, io) : -EINVAL;
+	if (unlikely(!f->ops->write))
+		return -EINVAL;
+	ssize_t n = f->ops->write(f, io);
+	if (n > 0)
+		notify_dentry(f->path.dentry, IN_MODIFY);
+	return n;
 }
 
 static __always_inline void account_read(ssize_t n)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // xattr.c owns the calls on extended attributes. Privileged.
 #include "linux/fs/fs_priv.h"
+#include "linux/notify.h"
 
 static int name_from_user(char name[XATTR_NAME_MAX + 1], const char __user *uname)
 {
@@ -57,6 +58,8 @@ static long xattr_set(const struct path *p, const char __user *uname, const void
 	if (!err)
 		err = i->ops->xattr_set(i, name, value, len, (u32)flags);
 	kfree(value);
+	if (!err)
+		notify_dentry(p->dentry, IN_ATTRIB);
 	return err;
 }
 
@@ -108,8 +111,12 @@ static long xattr_remove(const struct path *p, const char __user *uname)
 		err = xattr_permission(p, name, MAY_WRITE);
 	if (err)
 		return err;
-	return i->ops && i->ops->xattr_set ? i->ops->xattr_set(i, name, nullptr, 0, XATTR_REPLACE)
-					   : -EOPNOTSUPP;
+	if (!i->ops || !i->ops->xattr_set)
+		return -EOPNOTSUPP;
+	err = i->ops->xattr_set(i, name, nullptr, 0, XATTR_REPLACE);
+	if (!err)
+		notify_dentry(p->dentry, IN_ATTRIB);
+	return err;
 }
 
 // Each call in its three forms: by name, by name without following, by descriptor.

@@ -120,16 +120,22 @@ void area_refs_get(struct vm_area *a)
 {
 	if (a->object)
 		vm_object_get(a->object);
-	if (a->file)
-		(void)file_get(a->file);
+	if (!a->file)
+		return;
+	(void)file_get(a->file);
+	if (unlikely(a->file->ops->mapped))
+		a->file->ops->mapped(a->file);
 }
 
 void area_free(struct vm_area *a)
 {
 	if (a->object)
 		vm_object_put(a->object);
-	if (a->file)
+	if (a->file) {
+		if (unlikely(a->file->ops->unmapped))
+			a->file->ops->unmapped(a->file);
 		file_put(a->file);
+	}
 	slab_free(&area_cache, a);
 }
 

@@ -3,6 +3,7 @@
 //
 // What is shown is true or not shown: a file whose numbers this kernel does not have does not
 // exist, and a field that Linux has and we do not is 0 where the format needs one.
+#include "linux/ipc.h"
 #include "linux/proc/proc.h"
 #include "base/fmt.h"
 #include "core/init.h"
@@ -69,6 +70,34 @@ static const char *link_mounts(struct node *n, struct link_buf *buf)
 	return "self/mounts";
 }
 
+static int show_sysv_msg(struct text *t, struct node *n)
+{
+	(void)n;
+	msg_show(t);
+	return 0;
+}
+
+static int show_sysv_sem(struct text *t, struct node *n)
+{
+	(void)n;
+	sem_show(t);
+	return 0;
+}
+
+static int show_sysv_shm(struct text *t, struct node *n)
+{
+	(void)n;
+	shm_show(t);
+	return 0;
+}
+
+static const struct entry sysvipc_entries[] = {
+	{"msg", S_IFREG | 0444, .show = show_sysv_msg},
+	{"sem", S_IFREG | 0444, .show = show_sysv_sem},
+	{"shm", S_IFREG | 0444, .show = show_sysv_shm},
+	{},
+};
+
 static const struct entry root_entries[] = {
 	{"cmdline", S_IFREG | 0444, .show = proc_show_cmdline},
 	{"cpuinfo", S_IFREG | 0444, .show = proc_show_cpuinfo},
@@ -88,6 +117,7 @@ static const struct entry root_entries[] = {
 	{"stat", S_IFREG | 0444, .show = proc_show_stat},
 	{"swaps", S_IFREG | 0444, .show = proc_show_swaps},
 	{"sys", S_IFDIR | 0555, .children = proc_sys_entries},
+	{"sysvipc", S_IFDIR | 0555, .children = sysvipc_entries},
 	{"thread-self", S_IFLNK | 0777, .link = link_thread_self},
 	{"uptime", S_IFREG | 0444, .show = proc_show_uptime},
 	{"version", S_IFREG | 0444, .show = proc_show_version},

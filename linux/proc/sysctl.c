@@ -12,7 +12,9 @@
 #include "linux/random.h"
 #include "linux/block.h"
 #include "linux/cred.h"
+#include "linux/ipc.h"
 #include "linux/misc/uname.h"
+#include "linux/notify.h"
 #include "linux/proc/proc.h"
 
 // ---- kernel ----
@@ -223,6 +225,105 @@ static int show_cap_last_cap(struct text *t, struct node *n)
 	return 0;
 }
 
+// ---- numbers that can be changed ----
+
+static ssize_t store_u32(u32 *value, const char *data, size_t len, u64 max)
+{
+	u64 n;
+	int err = store_parse_u64(data, &n);
+	if (!err && n > max)
+		err = -EINVAL;
+	if (!err)
+		store_once(value, (u32)n);
+	return err ?: (ssize_t)len;
+}
+
+#define NUMBER(name, variable, max)                                         \
+	static int show_##name(struct text *t, struct node *n)              \
+	{                                                                   \
+		(void)n;                                                    \
+		text_u64(t, load_once(&(variable)), '\n');                  \
+		return 0;                                                   \
+	}                                                                   \
+	static ssize_t store_##name(struct node *n, char *data, size_t len) \
+	{                                                                   \
+		(void)n;                                                    \
+		return store_u32(&(variable), data, len, max);              \
+	}
+#define NUMBER_ENTRY(file, name) {file, S_IFREG | 0644, .show = show_##name, .store = store_##name}
+
+NUMBER(msgmax, msg_max_bytes, MiB)
+NUMBER(msgmnb, msg_max_queue_bytes, INT32_MAX)
+NUMBER(msgmni, msg_max_queues, IPC_IDS_MAX)
+NUMBER(shmmni, shm_max_segments, IPC_IDS_MAX)
+
+static ssize_t store_u64(u64 *value, const char *data, size_t len)
+{
+	u64 n;
+	int err = store_parse_u64(data, &n);
+	if (!err)
+		store_once(value, n);
+	return err ?: (ssize_t)len;
+}
+
+static int show_shmmax(struct text *t, struct node *n)
+{
+	(void)n;
+	text_u64(t, load_once(&shm_max_bytes), '\n');
+	return 0;
+}
+
+static ssize_t store_shmmax(struct node *n, char *data, size_t len)
+{
+	(void)n;
+	return store_u64(&shm_max_bytes, data, len);
+}
+
+static int show_shmall(struct text *t, struct node *n)
+{
+	(void)n;
+	text_u64(t, load_once(&shm_max_pages), '\n');
+	return 0;
+}
+
+static ssize_t store_shmall(struct node *n, char *data, size_t len)
+{
+	(void)n;
+	return store_u64(&shm_max_pages, data, len);
+}
+
+// Semaphores of a set, of all sets, operations of a call, sets.
+static u32 *const sem_limits[] = {&sem_max_per_set, &sem_max_total, &sem_max_ops, &sem_max_sets};
+static const u32 sem_limits_max[] = {65535, 1024000000, 500, IPC_IDS_MAX};
+
+static int show_sem(struct text *t, struct node *n)
+{
+	(void)n;
+	for (u32 i = 0; i < 4; i++)
+		text_u64(t, load_once(sem_limits[i]), i < 3 ? '\t' : '\n');
+	return 0;
+}
+
+// As many numbers as are given, from the first; none is changed when one is not good.
+static ssize_t store_sem(struct node *n, char *data, size_t len)
+{
+	u64 values[4];
+	u32 given = 0;
+	(void)n;
+	for (char *at = data + strspn(data, " \t\n"); *at && given < 4; given++) {
+		size_t word = strcspn(at, " \t\n"), gap = strspn(at + word, " \t\n");
+		bool end = !at[word];
+		at[word] = 0;
+		int err = store_parse_u64(at, &values[given]);
+		if (err || values[given] > sem_limits_max[given])
+			return -EINVAL;
+		at += end ? word : word + gap;
+	}
+	for (u32 i = 0; i < given; i++)
+		store_once(sem_limits[i], (u32)values[i]);
+	return given ? (ssize_t)len : -EINVAL;
+}
+
 static const struct entry random_entries[] = {
 	{"boot_id", S_IFREG | 0444, .show = show_boot_id},
 	{"entropy_avail", S_IFREG | 0444, .show = show_entropy_avail},
@@ -236,6 +337,9 @@ static const struct entry kernel_entries[] = {
 	{"core_pattern", S_IFREG | 0444, .show = show_core_pattern}, // no core dumps
 	{"domainname", S_IFREG | 0644, .show = show_domainname, .store = store_domainname},
 	{"hostname", S_IFREG | 0644, .show = show_hostname, .store = store_hostname},
+	NUMBER_ENTRY("msgmax", msgmax),
+	NUMBER_ENTRY("msgmnb", msgmnb),
+	NUMBER_ENTRY("msgmni", msgmni),
 	{"ngroups_max", S_IFREG | 0444, .show = show_ngroups_max},
 	{"osrelease", S_IFREG | 0444, .show = show_osrelease},
 	{"ostype", S_IFREG | 0444, .show = show_ostype},
@@ -248,6 +352,10 @@ static const struct entry kernel_entries[] = {
 	{"sched_rt_period_us", S_IFREG | 0444, .show = show_rt_period},
 	{"sched_rt_runtime_us", S_IFREG | 0444, .show = show_rt_runtime},
 	{"randomize_va_space", S_IFREG | 0444, .show = show_2},
+	{"sem", S_IFREG | 0644, .show = show_sem, .store = store_sem},
+	{"shmall", S_IFREG | 0644, .show = show_shmall, .store = store_shmall},
+	{"shmmax", S_IFREG | 0644, .show = show_shmmax, .store = store_shmmax},
+	NUMBER_ENTRY("shmmni", shmmni),
 	{"tainted", S_IFREG | 0444, .show = show_0},
 	{"threads-max", S_IFREG | 0444, .show = show_threads_max},
 	{"version", S_IFREG | 0444, .show = show_version},
@@ -276,8 +384,20 @@ static const struct entry vm_entries[] = {
 	{},
 };
 
+NUMBER(inotify_events, inotify_max_events, INT32_MAX)
+NUMBER(inotify_instances, inotify_max_instances, INT32_MAX)
+NUMBER(inotify_watches, inotify_max_watches, INT32_MAX)
+
+static const struct entry inotify_entries[] = {
+	NUMBER_ENTRY("max_queued_events", inotify_events),
+	NUMBER_ENTRY("max_user_instances", inotify_instances),
+	NUMBER_ENTRY("max_user_watches", inotify_watches),
+	{},
+};
+
 static const struct entry fs_entries[] = {
 	{"file-max", S_IFREG | 0444, .show = show_file_max},
+	{"inotify", S_IFDIR | 0555, .children = inotify_entries},
 	{"nr_open", S_IFREG | 0444, .show = show_nr_open},
 	{"pipe-max-size", S_IFREG | 0444, .show = show_pipe_max_size},
 	{},

@@ -12,6 +12,7 @@
 #include "base/string.h"
 #include "core/uaccess.h"
 #include "linux/file.h"
+#include "linux/ipc.h"
 #include "linux/syscalls.h"
 
 static struct process *reaper_find_locked(struct process *dead)
@@ -144,8 +145,9 @@ static void process_end_locked(struct process *p, struct list *reaped)
 		wake_all(&p->pidfd_wait);
 }
 
-// First step, from where on the task is no longer one that signals are given to. true: the process
-// ends with it.
+// First step, from where on the task is no longer one that signals are given to. true: no other
+// task runs the program any more. Others may still be giving back what they hold: the process ends
+// when the last of them is done, so that who waits for it finds all given back.
 static bool task_begin_exit(struct task *t, u32 status)
 {
 	struct process *p = t->process;
@@ -217,6 +219,7 @@ void task_exit(u32 status)
 	}
 	tell_memory(t);
 	vfork_complete(t);
+	sem_undo_exit(t);
 	give_back(t);
 	if (last)
 		session_leader_exits(p);
@@ -234,11 +237,12 @@ void task_exit(u32 status)
 	memcpy(p->exit_name, t->thread.name, sizeof(p->exit_name));
 	if (p->exec_task && list_is_singular(&p->threads))
 		thread_wake(&p->exec_task->thread);
+	bool end = list_empty(&p->threads);
 	spin_unlock(&p->lock);
 	pid_set_task(t->thread.id, nullptr);
 	if (unlikely(tr && tr != unused && tr->tid != p->pid))
 		ptrace_tell_end_locked(tr);
-	if (last)
+	if (end)
 		process_end_locked(p, &reaped);
 	atomic_dec(&task_counter);
 	atomic_dec(&t->cred->user->processes);

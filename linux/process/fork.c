@@ -12,6 +12,7 @@
 #include "base/string.h"
 #include "core/uaccess.h"
 #include "linux/file.h"
+#include "linux/ipc.h"
 #include "linux/syscalls.h"
 #include <linux_arch/clone.h>
 
@@ -94,6 +95,9 @@ static int clone_check(const struct clone_request *r)
 static int copy_resources(struct task *t, const struct clone_request *r)
 {
 	struct task *me = current_task();
+	int err = sem_undo_fork(t, r->flags & CLONE_SYSVSEM);
+	if (err)
+		return err;
 	if (r->flags & CLONE_FILES) {
 		files_share(me->files);
 		t->files = me->files;
@@ -252,6 +256,7 @@ static void discard(struct task *t, const struct clone_request *r)
 		pid_free(t->thread.id);
 	t->files = nullptr;
 	t->fs = nullptr;
+	sem_undo_exit(t);
 	task_abort(t);
 }
 

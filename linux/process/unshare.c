@@ -2,6 +2,7 @@
 // Owns unshare, for what a task can stop sharing without namespaces.
 #include "abi/linux/sched.h"
 #include "linux/file.h"
+#include "linux/ipc.h"
 #include "linux/process/process.h"
 #include "linux/syscalls.h"
 
@@ -22,5 +23,7 @@ SYSCALL(unshare, u64 flags)
 	int r = flags & CLONE_FILES ? files_unshare() : 0;
 	if (!r && (flags & CLONE_FS))
 		r = fs_context_unshare();
+	if (!r && (flags & CLONE_SYSVSEM))
+		sem_undo_exit(current_task());
 	return r;
 }

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// What of System V IPC this CPU's Linux lays out in its own way.
+#pragma once
+#include "abi/linux/ipc.h"
+
+struct semid64_ds {
+	struct ipc64_perm perm;
+	s64 otime;
+	u64 unused1;
+	s64 ctime;
+	u64 unused2;
+	u64 nsems, unused[2];
+};
+static_assert(sizeof(struct semid64_ds) == 104);

@@ -64,6 +64,7 @@ endif
 
 include mk/arch-$(ARCH).mk
 include mk/vdso.mk
+include mk/gate.mk
 include mk/kernel.mk
 include mk/services.mk
 include mk/user.mk

@@ -21,13 +21,6 @@ endif
 SERVICE_LDFLAGS := $(ARCH_LDFLAGS) -shared -Bsymbolic -z now -z relro -z noexecstack -z separate-code \
 	-z max-page-size=4096 -z nostart-stop-gc --hash-style=sysv --build-id=none --gc-sections --no-undefined-version
 
-# Calls: stubs, dispatch and prototypes from one table.
-GATE_GEN := $(addprefix $(GEN)/gate/,calls.h stubs.def dispatch.c interfaces.h)
-GENERATED += $(GATE_GEN)
-$(GATE_GEN) &: $(wildcard abi/gate/*) tools/gate.py
-	$(say) GATE $(GEN)/gate
-	$(Q)$(PYTHON) tools/gate.py --output $(GEN)/gate && touch $(GATE_GEN)
-
 $(SERVICE_OUT)/flags: FORCE
 	@$(call stamp,$(CC) $(SERVICE_CFLAGS) $(LD) $(SERVICE_LDFLAGS))
 

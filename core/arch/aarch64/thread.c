@@ -13,6 +13,7 @@
 struct thread *arch_switch_stack(struct thread *prev, struct thread *next, u64 *save_sp, u64 sp);
 extern void thread_trampoline(void);
 
+constexpr u64 MDSCR_SS = 1 << 0; // software step, of EL0 alone: KDE is clear
 constexpr uintptr_t KSTACK_MARGIN = 512; // room for a frame above the guard page
 
 // What arch_switch_stack restores.
@@ -111,9 +112,26 @@ struct thread *arch_switch(struct thread *prev, struct thread *next)
 		if (likely(!next->gate)) // else the way back into the service loads its view
 			mmu_space_activate(next->space, (enum vm_view)next->view);
 	}
+	if (unlikely(prev->arch.step != next->arch.step))
+		cpu_sysreg_write("mdscr_el1", next->arch.step ? MDSCR_SS : 0);
 	this_cpu_write(cpu_current, next);
 	this_cpu_write(cpu_kstack_limit, (uintptr_t)next->kstack + KSTACK_MARGIN);
 	return arch_switch_stack(prev, next, &prev->arch.sp, next->arch.sp);
+}
+
+void arch_tls_settle(void)
+{
+	preempt_disable();
+	current()->arch.tls = cpu_sysreg_read("tpidr_el0");
+	preempt_enable();
+}
+
+void arch_step_set(bool on)
+{
+	preempt_disable();
+	current()->arch.step = on;
+	cpu_sysreg_write("mdscr_el1", on ? MDSCR_SS : 0);
+	preempt_enable();
 }
 
 void arch_thread_exec(void)

@@ -34,6 +34,10 @@ static inline u64 frame_ip(const struct trap_frame *f)
 {
 	return f->pc;
 }
+static inline void frame_set_ip(struct trap_frame *f, u64 ip)
+{
+	f->pc = ip;
+}
 static inline u64 frame_fp(const struct trap_frame *f)
 {
 	return f->x[29];

@@ -128,19 +128,21 @@ class Packages:
         files = {}
         for _, file, size in re.findall(r"^'([^']*)' (\S+) (\d+)", listing, re.M):
             files[file.split("_")[0]] = (file, int(size))
-        missing = []
         for name in names:
             if name not in files:
                 raise Failure(f"apt knows no package {name}{self.suffix}")
-            path = os.path.join(CACHE, files[name][0])
-            if not os.path.exists(path) or os.path.getsize(path) != files[name][1]:
-                missing.append(name)
+        with open(os.path.join(CACHE, "fetch.lock"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX) # another of us may be fetching the same just now
+            self.download([name for name in names if not is_whole(*files[name])])
+        for name in names:
+            self.trees[name] = read_deb(os.path.join(CACHE, files[name][0]))
+
+    def download(self, missing: list[str]) -> None:
+        """Brings packages into the cache, whose lock is held."""
         if missing:
             print(f"initrd: fetching {' '.join(missing)}", file=sys.stderr)
             self.apt("apt-get", "-qq", "-o", "APT::Sandbox::User=", "download",
                      *(name + self.suffix for name in missing), folder=CACHE)
-        for name in names:
-            self.trees[name] = read_deb(os.path.join(CACHE, files[name][0]))
 
     def depends(self, names: list[str]) -> list[str]:
         """The real packages that `names` directly depend on."""
@@ -149,6 +151,12 @@ class Packages:
                         *(name + self.suffix for name in names))
         found = re.findall(r"^ [ |](?:Pre)?Depends: ([^<\s]+)", text, re.M)
         return sorted({name.split(":")[0] for name in found})
+
+
+def is_whole(file: str, size: int) -> bool:
+    """Is this in the cache?"""
+    path = os.path.join(CACHE, file)
+    return os.path.exists(path) and os.path.getsize(path) == size
 
 
 def read_deb(path: str) -> Tree:

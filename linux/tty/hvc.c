@@ -90,9 +90,11 @@ static void hvc_refresh(struct tty *t)
 	if (size)
 		tty_resize(t, (u16)size, (u16)(size >> 16));
 	if (h->st.bound && h->known != h->st.life) {
+		u64 flying = load_acquire(&h->flying);
+
 		h->known = h->st.life;
-		if (load_acquire(&h->flying))
-			chunk_transmit(h); // the life before had it
+		if (flying && flying != h->st.life) // else somebody wrote since it was bound
+			chunk_transmit(h);
 		if (!load_once(&t->throttled))
 			hvc_resume(t);
 	}

@@ -13,6 +13,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#ifndef AT_RSEQ_FEATURE_SIZE // C libraries of other CPUs' packages are older
+#define AT_RSEQ_FEATURE_SIZE 27
+#define AT_RSEQ_ALIGN	     28
+#endif
+
 enum { AREA = 32, SIGNATURE = 0x12345678, UNREGISTER = 1 };
 
 struct area {

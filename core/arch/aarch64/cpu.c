@@ -101,7 +101,7 @@ void cpu_controls_init(void)
 	cpu_sysreg_write("sctlr_el1", sctlr);
 	cpu_sysreg_write("cpacr_el1", 3ull << 20);
 	cpu_sysreg_write("mdscr_el1", 0);
-	cpu_sysreg_write("oslar_el1", 0); // else there are no debug exceptions
+	cpu_sysreg_write("oslar_el1", 0);   // else there are no debug exceptions
 	cpu_sysreg_write("cntkctl_el1", 2); // programs read the virtual counter
 	if (id_field(cpu_sysreg_read("id_aa64dfr0_el1"), 8))
 		cpu_sysreg_write("pmuserenr_el0", 0);

@@ -13,7 +13,7 @@
 struct thread *arch_switch_stack(struct thread *prev, struct thread *next, u64 *save_sp, u64 sp);
 extern void thread_trampoline(void);
 
-constexpr u64 MDSCR_SS = 1 << 0; // software step, of EL0 alone: KDE is clear
+constexpr u64 MDSCR_SS = 1 << 0;	 // software step, of EL0 alone: KDE is clear
 constexpr uintptr_t KSTACK_MARGIN = 512; // room for a frame above the guard page
 
 // What arch_switch_stack restores.

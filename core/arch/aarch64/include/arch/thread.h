@@ -17,7 +17,7 @@ struct arch_thread {
 	u64 sp;		       // kernel stack pointer while switched out
 	u64 tls;	       // program's TPIDR_EL0; saved at switch
 	struct fpu_state *fpu; // nullptr: idle thread
-	bool step;   // MDSCR_EL1.SS is set while it runs; own thread
+	bool step;	       // MDSCR_EL1.SS is set while it runs; own thread
 	u32 fpu_cpu; // whose registers hold this state since the last save, +1; 0: none. Own
 		     // thread, switch
 };
@@ -48,8 +48,8 @@ void arch_thread_init_kernel(struct thread *t, void (*fn)(void *), void *arg);
 // that ran before. Run-queue lock held.
 struct thread *arch_switch(struct thread *prev, struct thread *next);
 void arch_thread_free(struct thread *t);
-// The current thread: its TLS base is brought to arch_thread.tls; programs' instructions are stepped
-// over singly where PSTATE.SS says so.
+// The current thread: its TLS base is brought to arch_thread.tls; programs' instructions are
+// stepped over singly where PSTATE.SS says so.
 void arch_tls_settle(void);
 void arch_step_set(bool on);
 void arch_thread_exec(void); // current: fresh vector and TLS state

@@ -273,6 +273,9 @@ static long shm_stat(s32 id, u32 cmd, struct shmid64_ds __user *uout)
 	long r = is_err(o) ? ptr_err(o) : by_index ? o->id : 0;
 	if (r >= 0)
 		stat_fill((struct shm *)o, &out);
+	// One that was removed goes with its last area, just after that was counted.
+	if (r >= 0 && (out.perm.mode & SHM_DEST) && !out.nattch)
+		r = -EINVAL;
 	mutex_unlock(&ids.lock);
 	return r >= 0 && copy_to_user(uout, &out, sizeof(out)) ? -EFAULT : r;
 }

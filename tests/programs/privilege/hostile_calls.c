@@ -11,7 +11,11 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -538,6 +542,25 @@ static void storms(void)
 	}
 }
 
+// What lives on when its maker is gone, as it should, is no leak.
+static void ipc_remove_all(void)
+{
+	struct shmid_ds shm;
+	struct semid_ds sem;
+	struct msqid_ds msg;
+
+	for (int i = 0; i < 32768; i++) {
+		int id;
+
+		if ((id = shmctl(i, SHM_STAT, &shm)) >= 0)
+			shmctl(id, IPC_RMID, NULL);
+		if ((id = semctl(i, 0, SEM_STAT, &sem)) >= 0)
+			semctl(id, 0, IPC_RMID);
+		if ((id = msgctl(i, MSG_STAT, &msg)) >= 0)
+			msgctl(id, IPC_RMID, NULL);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static void (*const parts[])(void) = {random_calls, vanishing_memory, suicides,
@@ -557,6 +580,7 @@ int main(int argc, char **argv)
 		fflush(stdout);
 		parts[i]();
 	}
+	ipc_remove_all();
 	pid_t rm = fork();
 	if (!rm) {
 		execl("/bin/rm", "rm", "-rf", folder, NULL);

@@ -52,7 +52,7 @@ static int set_int(struct socket *s, int name, s32 v)
 	case SO_RCVLOWAT:
 		return 0;
 	default:
-		if (name >= 32 || !(STORED >> name & 1))
+		if (name < 0 || name >= 32 || !(STORED >> name & 1))
 			return -ENOPROTOOPT;
 		if (v)
 			__atomic_fetch_or(&s->options, 1u << name, __ATOMIC_RELAXED);

@@ -246,6 +246,8 @@ static void test_options(void)
 	CHECK(read(s[0], &c, 1) == -1 && errno == EAGAIN);
 	v = 8192;
 	CHECK(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &v, sizeof(v)) == 0);
+	for (int name = -1; name >= -64; name--)
+		CHECK_ERR(setsockopt(s[0], SOL_SOCKET, name, &v, sizeof(v)), ENOPROTOOPT);
 	CHECK(getsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &v, &n) == 0 && v == 16384);
 	CHECK(socket(AF_UNIX, SOCK_STREAM, 77) == -1 && errno == EPROTONOSUPPORT);
 	CHECK(listen(0, 1) == -1 && (errno == ENOTSOCK || errno == EBADF));

@@ -24,6 +24,7 @@ struct user_account {
 	atomic_s64 locked_pages;
 	atomic_s64 unix_inflight;
 	atomic_s64 epoll_watches;
+	atomic_s64 mqueue_bytes; // RLIMIT_MSGQUEUE
 	atomic_s64 inotify_instances, inotify_watches;
 };
 

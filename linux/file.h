@@ -186,6 +186,9 @@ struct file *file_open_exec(const struct path *p);
 ssize_t file_read_kernel(struct file *f, s64 pos, void *buf,
 			 size_t len); // bytes; loops over short reads
 ssize_t file_write_kernel(struct file *f, s64 pos, const void *buf, size_t len);
+// An open file on a place, without open's checks. mode: enum file_mode; flags: O_*. Takes over p's
+// references, also on failure. counted file or err_ptr(-ENOMEM).
+struct file *file_create_on(const struct path *p, const struct file_ops *ops, u32 mode, u32 flags);
 // An open file on an anonymous object (eventfd, epoll, socket): /proc/PID/fd shows
 // "anon_inode:NAME". flags: O_* access mode and O_NONBLOCK. counted file or err_ptr.
 struct file *pseudo_file_create(const char *name, const struct file_ops *ops, void *priv,

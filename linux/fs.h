@@ -327,6 +327,10 @@ int fs_mount(const char *source, const char *target, const char *type, u64 flags
 	     const char *options);
 int fs_umount(const char *target); // -EBUSY while it is in use
 
+// Takes a file's name (len <= NAME_MAX bytes) out of the directory dir, with current's rights.
+// -ENOENT, -EISDIR, ...
+int fs_remove_in(const struct path *dir, const char *name, u32 len);
+
 // Makes a node for an AF_UNIX address in the tree: counted path; -EADDRINUSE when the name exists.
 int fs_bind_socket(const char *path, u32 mode, struct path *out);
 
@@ -386,6 +390,11 @@ struct fs_type {
 };
 int fs_register(struct fs_type *type); // never unregistered. -EBUSY: the name is taken
 bool fs_type_get(u32 index, const struct fs_type **out); // for /proc/filesystems
+
+// Mounts outside the tree; nullptr: out of memory. The first takes over a reference of sb, _ref
+// takes one of its own.
+struct mount *mount_create_kernel(struct super_block *sb);
+struct mount *mount_create_kernel_ref(struct super_block *sb);
 
 struct mount {
 	struct hlist_node hash;	   // by (parent, mountpoint); mount lock; RCU

@@ -18,6 +18,10 @@ extern u32 sem_max_per_set, sem_max_total, sem_max_ops, sem_max_sets;
 extern u32 msg_max_bytes, msg_max_queue_bytes, msg_max_queues;
 constexpr u32 IPC_IDS_MAX = 32768;
 
+// /proc/sys/fs/mqueue; atomic
+extern u32 mqueue_max_queues, mqueue_max_messages, mqueue_max_size;
+extern u32 mqueue_default_messages, mqueue_default_size;
+
 // /proc/sysvipc
 void shm_show(struct text *t);
 void sem_show(struct text *t);

@@ -27,6 +27,9 @@ AREAS = {
     "core": "always privileged", "base": "always privileged", "linux": "privileged by default", "services": "lowered by default",
 }
 
+# Who may have folders arch/<cpu>/.
+CPU_AREAS = ("core", "linux", "services", "abi", "boot", "user")
+
 
 def code_lines(path: str) -> int:
     """Lines of a file that hold code."""
@@ -46,6 +49,11 @@ def sources(area: str, arch: str) -> list[str]:
         found += [os.path.join(folder, name) for name in sorted(files)
                   if name.endswith(SOURCE) and not re.search(r"_test\.[ch]$", name)]
     return found
+
+
+def cpu_lines(area: str, cpu: str) -> int:
+    """Lines of code of an area in folders arch/<cpu>/."""
+    return sum(code_lines(path) for path in sources(area, cpu) if f"/arch/{cpu}/" in path)
 
 
 def debug_only() -> set[str]:
@@ -116,6 +124,7 @@ class Audit:
         left_out = debug_only()
         self.lines = {area: sum(code_lines(path) for path in sources(area, arch) if path not in left_out) for area in AREAS}
         self.debug_lines = sum(code_lines(path) for path in left_out)
+        self.cpu_lines = {cpu: {area: cpu_lines(area, cpu) for area in CPU_AREAS} for cpu in sorted(os.listdir(os.path.join("core", "arch")))}
         self.built = os.path.exists(os.path.join(self.out, "halyard.map"))
         self.text = kernel_text(os.path.join(self.out, "halyard.map")) if self.built else Counter()
         self.services: dict[str, tuple[int, int, list[str]]] = {}
@@ -132,6 +141,9 @@ class Audit:
             print(f"{area + '/':24} {how:22} {self.lines[area]:8,} {self.text[area]:9,}")
         if self.debug_lines:
             print(f"{'  DEBUG builds alone':24} {'always privileged':22} {self.debug_lines:8,} {'-':>9}")
+        print("\nLines in arch/<cpu>/, tests left out:")
+        for cpu, lines in self.cpu_lines.items():
+            print(f"{cpu:24} {'':22} {sum(lines.values()):8,}   " + ", ".join(f"{area}/ {n:,}" for area, n in lines.items() if n))
         print()
         print(f"{'service':24} {'':22} {'lines':>8} {'bytes':>9}  elevation sites")
         for name, (lines, text, sites) in self.services.items():

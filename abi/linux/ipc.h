@@ -95,4 +95,11 @@ struct msginfo {
 	s32 msgpool, msgmap, msgmax, msgmnb, msgmni, msgssz, msgtql;
 	u16 msgseg, pad; // named, so that it is cleared
 };
+// ---- POSIX message queues ----
+
+struct mq_attr {
+	s64 flags, maxmsg, msgsize, curmsgs;
+	s64 reserved[4];
+};
+
 static_assert(sizeof(struct shmid64_ds) == 112 && sizeof(struct msqid64_ds) == 120);

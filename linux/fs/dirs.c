@@ -272,31 +272,42 @@ static int remove_locked(struct inode *di, struct dentry *d, bool is_dir)
 	return 0;
 }
 
-static int remove_name(int dirfd, const char *name, bool is_dir)
+static int remove_in(const struct path *dir, const struct component *c, bool is_dir, bool slash)
 {
-	struct parent_walk at;
-	int err = walk_to_parent(dirfd, name, 0, &at);
-	if (err)
-		return err;
-	struct inode *di = at.dir.dentry->inode;
-	struct dentry *d = nullptr;
-	if (at.type != LAST_NORMAL) {
-		static const int rmdir_error[] = {
-			[LAST_ROOT] = -EBUSY, [LAST_DOT] = -EINVAL, [LAST_DOTDOT] = -ENOTEMPTY};
-		err = is_dir ? rmdir_error[at.type] : -EISDIR;
-		goto out;
-	}
+	struct inode *di = dir->dentry->inode;
 	mutex_lock(&di->lock);
-	d = dentry_lookup_component(at.dir.dentry, &at.last);
-	err = is_err(d) ? ptr_err(d) : !d->inode ? -ENOENT : path_check_write(&at.dir);
-	if (!err && at.trailing_slash && !is_dir)
+	struct dentry *d = dentry_lookup_component(dir->dentry, c);
+	int err = is_err(d) ? ptr_err(d) : !d->inode ? -ENOENT : path_check_write(dir);
+	if (!err && slash && !is_dir)
 		err = S_ISDIR(d->inode->mode) ? -EISDIR : -ENOTDIR;
 	if (!err)
 		err = remove_locked(di, d, is_dir);
 	mutex_unlock(&di->lock);
 	if (!is_err(d))
 		dentry_put(d); // the contents go here, without the directory's lock
-out:
+	return err;
+}
+
+int fs_remove_in(const struct path *dir, const char *name, u32 len)
+{
+	char text[NAME_MAX + NAME_SLACK] = {};
+	memcpy(text, name, len);
+	struct component c = {.name = text, .len = len, .hash = name_hash(dir->dentry, text, len)};
+	return remove_in(dir, &c, false, false);
+}
+
+static int remove_name(int dirfd, const char *name, bool is_dir)
+{
+	static const int rmdir_error[] = {
+		[LAST_ROOT] = -EBUSY, [LAST_DOT] = -EINVAL, [LAST_DOTDOT] = -ENOTEMPTY};
+	struct parent_walk at;
+	int err = walk_to_parent(dirfd, name, 0, &at);
+	if (err)
+		return err;
+	if (at.type == LAST_NORMAL)
+		err = remove_in(&at.dir, &at.last, is_dir, at.trailing_slash);
+	else
+		err = is_dir ? rmdir_error[at.type] : -EISDIR;
 	parent_walk_end(&at);
 	return err;
 }

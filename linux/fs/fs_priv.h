@@ -219,8 +219,6 @@ ssize_t file_read(struct file *f, struct io *io);
 ssize_t file_write(struct file *f, struct io *io);
 void file_owner_free(struct file *f);
 int pseudo_path_create(const char *prefix, u32 mode, const struct file_ops *ops, struct path *out);
-struct file *file_create_on(const struct path *p, const struct file_ops *ops, u32 mode,
-			    u32 flags); // takes over p's references
 
 void locks_release_file(struct file *f); // OFD and flock locks
 void locks_release_owner(struct file *f,
@@ -250,10 +248,6 @@ void inode_cache_init(void);
 void file_cache_init(void);
 void file_tables_init(void);
 void mount_init(void);
-// Mounts outside the tree; nullptr: out of memory. The first takes over a reference of sb, _ref
-// takes one of its own.
-struct mount *mount_create_kernel(struct super_block *sb);
-struct mount *mount_create_kernel_ref(struct super_block *sb);
 void pseudo_init(void);
 void pipe_init(void);
 extern struct fs_type tmpfs_type, rootfs_type, ramfs_type, devtmpfs_type;

@@ -227,18 +227,19 @@ static int show_cap_last_cap(struct text *t, struct node *n)
 
 // ---- numbers that can be changed ----
 
-static ssize_t store_u32(u32 *value, const char *data, size_t len, u64 max)
+static ssize_t store_u32(u32 *value, const char *data, size_t len, u64 least, u64 max)
 {
 	u64 n;
 	int err = store_parse_u64(data, &n);
-	if (!err && n > max)
+	if (!err && (n < least || n > max))
 		err = -EINVAL;
 	if (!err)
 		store_once(value, (u32)n);
 	return err ?: (ssize_t)len;
 }
 
-#define NUMBER(name, variable, max)                                         \
+#define NUMBER(name, variable, max) NUMBER_FROM(name, variable, 0, max)
+#define NUMBER_FROM(name, variable, least, max)                             \
 	static int show_##name(struct text *t, struct node *n)              \
 	{                                                                   \
 		(void)n;                                                    \
@@ -248,7 +249,7 @@ static ssize_t store_u32(u32 *value, const char *data, size_t len, u64 max)
 	static ssize_t store_##name(struct node *n, char *data, size_t len) \
 	{                                                                   \
 		(void)n;                                                    \
-		return store_u32(&(variable), data, len, max);              \
+		return store_u32(&(variable), data, len, least, max);       \
 	}
 #define NUMBER_ENTRY(file, name) {file, S_IFREG | 0644, .show = show_##name, .store = store_##name}
 
@@ -395,9 +396,26 @@ static const struct entry inotify_entries[] = {
 	{},
 };
 
+// As mq_overview(7) bounds them.
+NUMBER_FROM(mq_msg_default, mqueue_default_messages, 1, 65536)
+NUMBER_FROM(mq_msg_max, mqueue_max_messages, 1, 65536)
+NUMBER_FROM(mq_msgsize_default, mqueue_default_size, 128, 16 * MiB)
+NUMBER_FROM(mq_msgsize_max, mqueue_max_size, 128, 16 * MiB)
+NUMBER(mq_queues_max, mqueue_max_queues, INT32_MAX)
+
+static const struct entry mqueue_entries[] = {
+	NUMBER_ENTRY("msg_default", mq_msg_default),
+	NUMBER_ENTRY("msg_max", mq_msg_max),
+	NUMBER_ENTRY("msgsize_default", mq_msgsize_default),
+	NUMBER_ENTRY("msgsize_max", mq_msgsize_max),
+	NUMBER_ENTRY("queues_max", mq_queues_max),
+	{},
+};
+
 static const struct entry fs_entries[] = {
 	{"file-max", S_IFREG | 0444, .show = show_file_max},
 	{"inotify", S_IFDIR | 0555, .children = inotify_entries},
+	{"mqueue", S_IFDIR | 0555, .children = mqueue_entries},
 	{"nr_open", S_IFREG | 0444, .show = show_nr_open},
 	{"pipe-max-size", S_IFREG | 0444, .show = show_pipe_max_size},
 	{},

@@ -343,31 +343,6 @@ static int futex_wake_op(u32 __user *u1, u32 __user *u2, bool private, int n1, i
 	return r < 0 ? r : r2 < 0 ? r2 : r + r2;
 }
 
-// The monotonic time at which a wait ends. relative: WAIT's meaning of the argument.
-int futex_deadline_get(const struct linux_timespec __user *ut, bool relative, bool realtime,
-		       u64 *deadline)
-{
-	struct linux_timespec ts;
-	u64 ns;
-	*deadline = ~0ull;
-	if (!ut)
-		return 0;
-	if (copy_from_user(&ts, ut, sizeof(ts)))
-		return -EFAULT;
-	if (!timespec_to_ns(&ts, &ns))
-		return -EINVAL;
-	u64 mono = clock_monotonic_ns();
-	if (relative) {
-		*deadline = mono + ns;
-	} else if (realtime) {
-		u64 now = clock_realtime_ns();
-		*deadline = ns <= now ? mono : mono + (ns - now);
-	} else {
-		*deadline = ns;
-	}
-	return 0;
-}
-
 SYSCALL(futex, u32 __user *uaddr, int op, u32 val, u64 arg4, u32 __user *uaddr2, u32 val3)
 {
 	bool private = op & FUTEX_PRIVATE_FLAG, realtime = op & FUTEX_CLOCK_REALTIME;
@@ -382,7 +357,7 @@ SYSCALL(futex, u32 __user *uaddr, int op, u32 val, u64 arg4, u32 __user *uaddr2,
 		val3 = ~0u;
 		[[fallthrough]];
 	case FUTEX_WAIT_BITSET:
-		r = futex_deadline_get(user_ptr(const struct linux_timespec, arg4),
+		r = deadline_from_user(user_ptr(const struct linux_timespec, arg4),
 				       command == FUTEX_WAIT, realtime, &deadline);
 		return r ? r : wait_or_restart(uaddr, private, val, val3, deadline);
 	case FUTEX_WAKE:
@@ -397,7 +372,7 @@ SYSCALL(futex, u32 __user *uaddr, int op, u32 val, u64 arg4, u32 __user *uaddr2,
 		return futex_wake_op(uaddr, uaddr2, private, (int)val, (int)arg4, val3);
 	case FUTEX_LOCK_PI:
 	case FUTEX_LOCK_PI2:
-		r = futex_deadline_get(user_ptr(const struct linux_timespec, arg4), false,
+		r = deadline_from_user(user_ptr(const struct linux_timespec, arg4), false,
 				       realtime || command == FUTEX_LOCK_PI, &deadline);
 		return r ? r : futex_lock_pi(uaddr, private, deadline, false);
 	case FUTEX_TRYLOCK_PI:
@@ -405,7 +380,7 @@ SYSCALL(futex, u32 __user *uaddr, int op, u32 val, u64 arg4, u32 __user *uaddr2,
 	case FUTEX_UNLOCK_PI:
 		return futex_unlock_pi(uaddr, private);
 	case FUTEX_WAIT_REQUEUE_PI:
-		r = futex_deadline_get(user_ptr(const struct linux_timespec, arg4), false, realtime,
+		r = deadline_from_user(user_ptr(const struct linux_timespec, arg4), false, realtime,
 				       &deadline);
 		return r ? r : futex_wait_requeue_pi(uaddr, private, val, ~0u, deadline, uaddr2);
 	case FUTEX_CMP_REQUEUE_PI:

@@ -34,9 +34,6 @@ int futex_key_get(u32 __user *uaddr, bool private, struct vm_key *k); // 0, -EIN
 // Queues w, whose fields are set, if the word still is val: 0, -EAGAIN, -EFAULT.
 int futex_waiter_queue(struct futex_waiter *w, u32 __user *uaddr, u32 val);
 bool futex_waiter_cancel(struct futex_waiter *w); // false: somebody took it off before
-// The monotonic time at which a wait ends. relative: FUTEX_WAIT's meaning of the argument.
-int futex_deadline_get(const struct linux_timespec __user *ut, bool relative, bool realtime,
-		       u64 *deadline);
 
 // futex_pi.c
 int futex_lock_pi(u32 __user *uaddr, bool private, u64 deadline, bool try);

@@ -5,6 +5,7 @@
 // and the others are cancelled.
 #include "core/slab.h"
 #include "linux/process/futex_priv.h"
+#include "linux/process/usage.h"
 
 static int vector_read(const struct linux_futex_waitv __user *uv, u32 n, struct futex_waiter *w,
 		       struct linux_futex_waitv *v)
@@ -90,7 +91,7 @@ SYSCALL(futex_waitv, const struct linux_futex_waitv __user *uv, u32 n, u32 flags
 	if (timeout) {
 		if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)
 			return -EINVAL;
-		int r = futex_deadline_get(timeout, false, clock == CLOCK_REALTIME, &deadline);
+		int r = deadline_from_user(timeout, false, clock == CLOCK_REALTIME, &deadline);
 		if (r)
 			return r;
 	}

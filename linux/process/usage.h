@@ -36,4 +36,8 @@ static inline u64 clock_ticks_from_ns(u64 ns)
 {
 	return ns / (NSEC_PER_SEC / USER_HZ);
 }
+// The monotonic time at which a wait ends that a program bounds by *ut: from now when relative,
+// else a time of the real or the monotonic clock. nullptr: ~0, never. 0, -EFAULT or -EINVAL.
+int deadline_from_user(const struct linux_timespec __user *ut, bool relative, bool realtime,
+		       u64 *deadline);
 int rusage_to_user(const struct rusage_sums *s, struct linux_rusage __user *out); // 0 or -EFAULT

@@ -9,6 +9,30 @@
 // bits 0..1 for what is measured.
 constexpr u32 CPUCLOCK_PERTHREAD = 4, CPUCLOCK_KIND = 3, CPUCLOCK_VIRT = 1, CPUCLOCK_SCHED = 2;
 
+int deadline_from_user(const struct linux_timespec __user *ut, bool relative, bool realtime,
+		       u64 *deadline)
+{
+	struct linux_timespec ts;
+	u64 ns;
+	*deadline = ~0ull;
+	if (!ut)
+		return 0;
+	if (copy_from_user(&ts, ut, sizeof(ts)))
+		return -EFAULT;
+	if (!timespec_to_ns(&ts, &ns))
+		return -EINVAL;
+	u64 mono = clock_monotonic_ns();
+	if (relative) {
+		*deadline = mono + ns;
+	} else if (realtime) {
+		u64 now = clock_realtime_ns();
+		*deadline = ns <= now ? mono : mono + (ns - now);
+	} else {
+		*deadline = ns;
+	}
+	return 0;
+}
+
 static u64 process_cpu_ns(struct process *p, bool user_only)
 {
 	u64 user, system;

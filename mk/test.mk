@@ -98,7 +98,7 @@ test: deps
 	@$(MAKE) RELEASE=1 KERNEL=$(BUILD)/halyard-release all
 	@$(MAKE) check
 	@$(MAKE) base-tests service-tests
-	@ARCH=$(ARCH) $(PYTEST) -v tests/unit tests/system
+	@ARCH=$(ARCH) $(PYTEST) -v --durations=40 tests/unit tests/system
 
 .PHONY: print-header-flags
 print-header-flags:

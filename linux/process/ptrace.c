@@ -295,8 +295,9 @@ void ptrace_event(u32 event, u64 message)
 
 // ---- system calls ----
 
-static void report_call(struct task *t, u64 which)
+static void report_call(struct task *t, struct trap_frame *f, u64 which)
 {
+	u64 kept = ptrace_call_mark(f, which == PTRACE_EVENTMSG_SYSCALL_EXIT);
 	struct process *p = t->process;
 	u32 sig = 0;
 	spin_lock(&p->lock);
@@ -305,6 +306,7 @@ static void report_call(struct task *t, u64 which)
 		sig = notify_locked(t, SIGTRAP, code, CLD_TRAPPED, which);
 	}
 	spin_unlock(&p->lock);
+	ptrace_call_unmark(f, kept);
 	if (sig)
 		(void)signal_kernel_task(t, (int)sig);
 }
@@ -322,8 +324,8 @@ bool ptrace_call_enter(struct trap_frame *f)
 	enum trace_calls calls = tr->calls;
 	if (calls == TRACE_CALLS_NOT)
 		return true;
-	frame_set_result(f, -ENOSYS);
-	report_call(t, PTRACE_EVENTMSG_SYSCALL_ENTRY);
+	ptrace_call_begins(f);
+	report_call(t, f, PTRACE_EVENTMSG_SYSCALL_ENTRY);
 	return calls == TRACE_CALLS_STOP && !signal_fatal_pending() &&
 	       (s32)frame_syscall_nr(f) != -1;
 }
@@ -338,7 +340,7 @@ void ptrace_call_leave(struct trap_frame *f)
 	if (tr->step && tr->calls == TRACE_CALLS_NOT)
 		signal_force_fault(SIGTRAP, TRAP_BRKPT, frame_ip(f));
 	else if (tr->calls == TRACE_CALLS_STOP)
-		report_call(t, PTRACE_EVENTMSG_SYSCALL_EXIT);
+		report_call(t, f, PTRACE_EVENTMSG_SYSCALL_EXIT);
 }
 
 void ptrace_exit_begins(struct task *t, struct trap_frame *f, bool in_syscall)

@@ -222,6 +222,48 @@ static void restart_without_handler(struct trap_frame *f)
 	}
 }
 
+// A call that was prepared to be made again before a tracer looked. What the tracer has changed
+// since counts: if it moved the program elsewhere, that is where it goes on.
+struct early_restart {
+	s64 code;	  // 0: there is none
+	u64 again, after; // addresses of the call and behind it
+};
+
+static struct early_restart restart_early(struct trap_frame *f)
+{
+	struct early_restart e = {.code = frame_result(f), .after = frame_ip(f)};
+	switch (e.code) {
+	case -ERESTARTNOHAND:
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTART_RESTARTBLOCK:
+		frame_restart_syscall(f);
+		frame_forget_syscall(f);
+		e.again = frame_ip(f);
+		return e;
+	}
+	return (struct early_restart){};
+}
+
+static void early_for_handler(struct trap_frame *f, const struct early_restart *e,
+			      const struct linux_sigaction *a)
+{
+	bool interrupted = e->code == -ERESTARTNOHAND || e->code == -ERESTART_RESTARTBLOCK ||
+			   (e->code == -ERESTARTSYS && !(a->flags & SA_RESTART));
+	if (!interrupted || frame_ip(f) != e->again)
+		return;
+	frame_set_result(f, -EINTR);
+	frame_set_ip(f, e->after);
+}
+
+static void early_without_handler(struct trap_frame *f, const struct early_restart *e)
+{
+	if (e->code != -ERESTART_RESTARTBLOCK || frame_ip(f) != e->again)
+		return;
+	frame_set_ip(f, e->after);
+	frame_restart_by_block(f);
+}
+
 // Enters the handler of sig. The mask of the handler's duration is set only once the frame is
 // complete.
 static void handler_enter(struct trap_frame *f, struct task *t, int sig,
@@ -269,8 +311,13 @@ static void signals_handle(struct task *t, struct trap_frame *f, bool in_syscall
 	struct siginfo info;
 	int sig;
 	bool first = true;
+	struct early_restart early = {};
+	if (SIGNAL_RESTARTS_EARLY && unlikely(t->tracing) && is_in_syscall(t, f, in_syscall))
+		early = restart_early(f);
 	while ((sig = signal_next(t, &action, &info))) {
-		if (first && is_in_syscall(t, f, in_syscall))
+		if (first && early.code)
+			early_for_handler(f, &early, &action);
+		else if (first && is_in_syscall(t, f, in_syscall))
 			restart_for_handler(f, &action);
 		first = false;
 		handler_enter(f, t, sig, &action, &info);
@@ -279,7 +326,9 @@ static void signals_handle(struct task *t, struct trap_frame *f, bool in_syscall
 	}
 	if (!first)
 		return;
-	if (is_in_syscall(t, f, in_syscall))
+	if (early.code)
+		early_without_handler(f, &early);
+	else if (is_in_syscall(t, f, in_syscall))
 		restart_without_handler(f);
 	if (t->saved_mask_valid) {
 		t->saved_mask_valid = false;

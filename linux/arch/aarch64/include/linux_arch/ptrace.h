@@ -41,6 +41,24 @@ static inline int ptrace_request_translate(int, u32 *type)
 	return 0;
 }
 
+// Before a call X0 is its first argument, and stays it when the tracer skips the call.
+static inline void ptrace_call_begins(struct trap_frame *f)
+{
+	if ((s32)frame_syscall_nr(f) == -1)
+		frame_set_result(f, -ENOSYS);
+}
+// At a stop before or after a call X7 says which; the program's own value is back afterwards.
+static inline u64 ptrace_call_mark(struct trap_frame *f, bool end)
+{
+	u64 kept = f->x[7];
+	f->x[7] = end;
+	return kept;
+}
+static inline void ptrace_call_unmark(struct trap_frame *f, u64 kept)
+{
+	f->x[7] = kept;
+}
+
 // The tracee about to stop: its registers are brought to where the tracer looks for them.
 void ptrace_arch_settle(void);
 

@@ -19,11 +19,18 @@ u32 signal_frame_size(void);
 // Interrupts on; may sleep.
 void signal_exception(struct trap_frame *f, const struct exception *e);
 
+// A tracer that is told of a signal finds the registers such that the call will be made again.
+constexpr bool SIGNAL_RESTARTS_EARLY = true;
 // Makes f call restart_syscall(2) instead of what was interrupted.
 static inline void frame_restart_by_block(struct trap_frame *f)
 {
 	f->x[8] = 128;
 	f->pc -= 4;
+}
+// From now on it is not.
+static inline void frame_forget_syscall(struct trap_frame *f)
+{
+	f->number = ~0ull;
 }
 // Is f a system call whose result may be a restart code? (Not after sigreturn.)
 static inline bool frame_is_syscall(const struct trap_frame *f)

@@ -31,6 +31,19 @@ int user_area_write(struct task *t, u64 offset, u64 value);
 // (of a set of registers), else 0.
 int ptrace_request_translate(int request, u32 *type);
 // The tracee about to stop: its registers are brought to where the tracer looks for them.
+static inline void ptrace_call_begins(struct trap_frame *f)
+{
+	frame_set_result(f, -ENOSYS);
+}
+// RAX tells a stop before a call, -ENOSYS, from one after it.
+static inline u64 ptrace_call_mark(struct trap_frame *, bool)
+{
+	return 0;
+}
+static inline void ptrace_call_unmark(struct trap_frame *, u64)
+{
+}
+
 static inline void ptrace_arch_settle(void)
 {
 	(void)arch_tls_get(false);

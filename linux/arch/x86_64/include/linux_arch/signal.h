@@ -25,11 +25,18 @@ u32 signal_frame_size(void);
 // Interrupts on; may sleep.
 void signal_exception(struct trap_frame *f, const struct exception *e);
 
+// A tracer that is told of a signal finds the result of the call, a restart code.
+constexpr bool SIGNAL_RESTARTS_EARLY = false;
 // Makes f call restart_syscall(2) instead of what was interrupted.
 static inline void frame_restart_by_block(struct trap_frame *f)
 {
 	f->rax = 219;
 	f->rip -= 2;
+}
+// From now on it is not.
+static inline void frame_forget_syscall(struct trap_frame *f)
+{
+	f->orig_rax = ~0ull;
 }
 // Is f a system call whose result may be a restart code? (Not after sigreturn.)
 static inline bool frame_is_syscall(const struct trap_frame *f)

@@ -20,6 +20,8 @@ static long trace(int request, pid_t pid, unsigned long addr, unsigned long data
 	return syscall(SYS_ptrace, request, pid, addr, data);
 }
 
+#include <cpu_ptrace.h>
+
 static int run_to_end(pid_t pid)
 {
 	int status = -1;
@@ -63,10 +65,8 @@ static void test_number_of_elevation(void)
 	for (int i = 0; i < 4; i++) {
 		CHECK_EQ(trace(PTRACE_SYSCALL, pid, 0, 0), 0);
 		CHECK_EQ(waitpid(pid, &status, 0), pid);
-		unsigned long nr = 0;
-		CHECK_EQ(trace(PTRACE_PEEKUSR, pid, 15 * 8, (unsigned long)&nr), 0);
-		if (nr == SYS_getppid) {
-			CHECK_EQ(trace(PTRACE_POKEUSR, pid, 15 * 8, HALYARD_NR_ELEVATE), 0);
+		if (cpu_call_number(pid) == SYS_getppid) {
+			cpu_call_number_set(pid, HALYARD_NR_ELEVATE);
 			break;
 		}
 	}

@@ -15,21 +15,6 @@
 #include <time.h>
 #include <ucontext.h>
 
-struct cs {
-	uint32_t version, flags;
-	uint64_t start, length, abort;
-} __attribute__((aligned(32)));
-
-static volatile struct {
-	uint32_t cpu_id_start, cpu_id;
-	uint64_t rseq_cs;
-	uint32_t flags, node_id, mm_cid;
-} *area(void)
-{
-	return (void *)((char *)__builtin_thread_pointer() + __rseq_offset);
-}
-
-extern struct cs cs_spin, cs_add;
 #include <cpu_rseq.h>
 
 static volatile int busy_stop;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The critical sections of rseq_sections (AArch64).
 #pragma once
+#include "tests/programs/check.h"
+#include "tests/programs/rseq_check.h"
 
 #define CPU_CONTEXT_IP(context) ((uint64_t)(context)->uc_mcontext.pc)
 

@@ -80,6 +80,8 @@ struct task {
 	u32 personality;
 	u32 mempolicy; // of a machine with one node (linux/mm/policy.c)
 	bool no_new_privs;
+	u32 seccomp_mode;		// SECCOMP_MODE_*; signal lock, itself reads without
+	struct seccomp_filter *seccomp; // the youngest; likewise
 	bool keep_caps;
 	u64 timer_slack_ns;
 	// Made when it is first traced, signal lock; itself reads without. Gone when it ends

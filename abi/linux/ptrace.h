@@ -41,12 +41,13 @@ enum ptrace_event {
 	PTRACE_EVENT_EXEC = 4,
 	PTRACE_EVENT_VFORK_DONE = 5,
 	PTRACE_EVENT_EXIT = 6,
+	PTRACE_EVENT_SECCOMP = 7,
 	PTRACE_EVENT_STOP = 128,
 };
 
 // Options: bit n for event n, and two more.
 constexpr u32 PTRACE_O_TRACESYSGOOD = 1;
-constexpr u32 PTRACE_O_TRACEEVENTS = 0x7e;
+constexpr u32 PTRACE_O_TRACEEVENTS = 0xfe;
 constexpr u32 PTRACE_O_EXITKILL = 1 << 20;
 
 enum { PTRACE_EVENTMSG_SYSCALL_ENTRY = 1, PTRACE_EVENTMSG_SYSCALL_EXIT = 2 };
@@ -58,7 +59,12 @@ struct linux_peeksiginfo_args {
 	s32 nr;
 };
 
-enum { PTRACE_SYSCALL_INFO_NONE, PTRACE_SYSCALL_INFO_ENTRY, PTRACE_SYSCALL_INFO_EXIT };
+enum {
+	PTRACE_SYSCALL_INFO_NONE,
+	PTRACE_SYSCALL_INFO_ENTRY,
+	PTRACE_SYSCALL_INFO_EXIT,
+	PTRACE_SYSCALL_INFO_SECCOMP,
+};
 struct linux_syscall_info {
 	u8 op;
 	u8 pad[3];
@@ -74,9 +80,14 @@ struct linux_syscall_info {
 			s64 rval;
 			u8 is_error;
 		} exit;
+		struct {
+			u64 nr;
+			u64 args[6];
+			u32 ret_data;
+		} seccomp;
 	};
 };
-static_assert(sizeof(struct linux_syscall_info) == 80);
+static_assert(sizeof(struct linux_syscall_info) == 88);
 
 // Sets of registers, numbered as notes of core files are (NT_*).
 enum { REGSET_GENERAL = 1, REGSET_FLOAT = 2, REGSET_X86_XSTATE = 0x202 };

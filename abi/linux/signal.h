@@ -81,6 +81,7 @@ static_assert(sizeof(struct linux_sigaction) == 32);
 enum {
 	SI_USER = 0,
 	SI_KERNEL = 0x80,
+	SYS_SECCOMP = 1,
 	SI_QUEUE = -1,
 	SI_TIMER = -2,
 	SI_MESGQ = -3,

@@ -248,7 +248,8 @@ static void status_capabilities(struct text *t, const struct task *task, const s
 	status_set(t, "CapEff:\t", c->cap_effective);
 	status_set(t, "CapBnd:\t", c->cap_bset);
 	status_set(t, "CapAmb:\t", c->cap_ambient);
-	text_printf(t, "NoNewPrivs:\t%d\nSeccomp:\t0\n", task->no_new_privs);
+	text_printf(t, "NoNewPrivs:\t%d\nSeccomp:\t%u\n", task->no_new_privs,
+		    load_once(&task->seccomp_mode));
 }
 
 static void status_placement(struct text *t, struct task *task, const struct rusage_sums *sums)

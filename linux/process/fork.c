@@ -7,6 +7,7 @@
 // way out to the program.
 #include "linux/process/process.h"
 #include "linux/process/ptrace.h"
+#include "linux/process/seccomp.h"
 #include "abi/linux/sched.h"
 #include "abi/linux/wait.h"
 #include "base/string.h"
@@ -214,9 +215,12 @@ static int publish(struct task *t, const struct clone_request *r)
 	if (r->flags & CLONE_THREAD) {
 		list_add_tail(&p->threads, &t->process_link);
 		p->nthreads++;
+		seccomp_inherit_locked(t);
 		if (unlikely(t->tracing))
 			ptrace_child_link_locked(t);
 	}
+	if (!(r->flags & CLONE_THREAD))
+		seccomp_inherit_locked(t);
 	spin_unlock(&me->lock);
 	if (unlikely(t->tracing) && !(r->flags & CLONE_THREAD)) {
 		spin_lock(&p->lock);

@@ -5,6 +5,7 @@
 #include "base/string.h"
 #include "core/uaccess.h"
 #include "linux/process/process.h"
+#include "linux/process/seccomp.h"
 #include "linux/syscalls.h"
 
 static long name_set(const char __user *uname)
@@ -134,7 +135,9 @@ SYSCALL(prctl, int option, u64 a2, u64 a3, u64 a4, u64 a5)
 	case PR_GET_NAME:
 		return copy_to_user(user_ptr(char, a2), t->thread.name, sizeof(t->thread.name));
 	case PR_GET_SECCOMP:
-		return 0;
+		return t->seccomp_mode;
+	case PR_SET_SECCOMP:
+		return seccomp_prctl(a2, a3);
 	case PR_CAPBSET_READ:
 		return a2 < CAP_COUNT ? (long)(current_cred()->cap_bset >> a2 & 1) : -EINVAL;
 	case PR_CAPBSET_DROP:

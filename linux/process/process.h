@@ -104,7 +104,7 @@ void child_info_fill(struct siginfo *info, struct process *child, int code, int 
 struct exception;
 void trace_init(void);
 void trace_task(struct task *t);	 // a new one: traced like all others
-void trace_calls_off(struct task *t);	 // no tracer wants its calls any more
+void trace_calls_off(struct task *t);	 // no tracer wants its calls any more; signal lock
 bool trace_call(struct trap_frame *f);	 // syscall_enter
 void trace_result(struct trap_frame *f); // syscall_leave
 void trace_fault(const struct trap_frame *f, const struct exception *e);

@@ -46,6 +46,11 @@ static inline bool task_is_traced(const struct task *t) // signal lock of its pr
 {
 	return unlikely(t->tracing) && READ_ONCE(t->tracing->tracer);
 }
+// Does its tracer want to be told of the event? As ptrace_event() will see it, or a hint.
+static inline bool ptrace_event_wanted(const struct task *t, u32 event)
+{
+	return task_is_traced(t) && (READ_ONCE(t->tracing->options) >> event & 1);
+}
 // Does it stand still (job control or tracer), so that signals wait? Signal lock.
 static inline bool task_stands_still(const struct task *t)
 {

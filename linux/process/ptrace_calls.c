@@ -493,14 +493,19 @@ static u64 syscall_info_fill(const struct task *t, struct linux_syscall_info *s)
 	s->arch = PTRACE_AUDIT_ARCH;
 	s->ip = frame_ip(f);
 	s->sp = frame_sp(f);
-	if (!tr->has_info || tr->info.code != (SIGTRAP | 0x80))
+	bool seccomp = tr->info.code == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8);
+	if (!tr->has_info || (tr->info.code != (SIGTRAP | 0x80) && !seccomp))
 		return offsetof(struct linux_syscall_info, entry);
-	if (tr->message == PTRACE_EVENTMSG_SYSCALL_ENTRY) {
+	if (seccomp || tr->message == PTRACE_EVENTMSG_SYSCALL_ENTRY) {
 		s->op = PTRACE_SYSCALL_INFO_ENTRY;
 		s->entry.nr = frame_syscall_nr(f);
 		for (u32 i = 0; i < 6; i++)
 			s->entry.args[i] = frame_arg(f, i);
-		return sizeof(*s);
+		if (!seccomp)
+			return offsetof(struct linux_syscall_info, seccomp.ret_data);
+		s->op = PTRACE_SYSCALL_INFO_SECCOMP;
+		s->seccomp.ret_data = (u32)tr->message;
+		return offsetof(struct linux_syscall_info, seccomp.ret_data) + sizeof(u32);
 	}
 	s->op = PTRACE_SYSCALL_INFO_EXIT;
 	s->exit.rval = frame_result(f);

@@ -6,6 +6,7 @@
 #include "base/string.h"
 #include "linux/file.h"
 #include "linux/process/ptrace.h"
+#include "linux/process/seccomp.h"
 
 struct slab_cache task_cache, process_cache;
 atomic_u32 task_counter;
@@ -25,6 +26,7 @@ static void task_release(struct thread *thread)
 	if (t->cred)
 		cred_put(t->cred);
 	tracing_free(t->tracing);
+	seccomp_free(t);
 	if (t->process)
 		process_put(t->process);
 	rcu_call(&t->rcu, task_free_rcu);

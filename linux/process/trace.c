@@ -8,6 +8,7 @@
 #include "core/personality.h"
 #include "linux/process/process.h"
 #include "linux/process/ptrace.h"
+#include "linux/process/seccomp.h"
 #include "linux/syscalls.h"
 #include <arch/frame.h>
 #include <linux_arch/signal.h>
@@ -34,7 +35,7 @@ static const char *call_name(const struct trap_frame *f)
 
 void trace_calls_off(struct task *t)
 {
-	if (!tracing)
+	if (!tracing && !t->seccomp_mode)
 		atomic_andnot(&t->thread.work, WORK_TRACE_ENTRY);
 }
 
@@ -46,7 +47,8 @@ bool trace_call(struct trap_frame *f)
 		log_info("%u %s: call %llu %s (%#llx, %#llx, %#llx, %#llx)", t->id, t->name,
 			 frame_syscall_nr(f), call_name(f), frame_arg(f, 0), frame_arg(f, 1),
 			 frame_arg(f, 2), frame_arg(f, 3));
-	return !current_task()->tracing || ptrace_call_enter(f);
+	struct task *me = current_task();
+	return (!me->tracing || ptrace_call_enter(f)) && (!me->seccomp_mode || seccomp_call(f));
 }
 
 void trace_result(struct trap_frame *f)

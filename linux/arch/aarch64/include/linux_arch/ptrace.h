@@ -41,6 +41,11 @@ static inline int ptrace_request_translate(int, u32 *type)
 	return 0;
 }
 
+// The registers as they were before the call.
+static inline void ptrace_call_undo(struct trap_frame *f)
+{
+	frame_set_result(f, (long)frame_arg(f, 0));
+}
 // Before a call X0 is its first argument, and stays it when the tracer skips the call.
 static inline void ptrace_call_begins(struct trap_frame *f)
 {

@@ -31,6 +31,11 @@ int user_area_write(struct task *t, u64 offset, u64 value);
 // (of a set of registers), else 0.
 int ptrace_request_translate(int request, u32 *type);
 // The tracee about to stop: its registers are brought to where the tracer looks for them.
+// The registers as they were before the call.
+static inline void ptrace_call_undo(struct trap_frame *f)
+{
+	frame_set_result(f, (long)frame_syscall_nr(f));
+}
 static inline void ptrace_call_begins(struct trap_frame *f)
 {
 	frame_set_result(f, -ENOSYS);

@@ -11,7 +11,7 @@ SOURCES = ["boot/host/loader_test.c", "boot/elf.c", "boot/config.c", "boot/memma
 
 
 def test_loader_parsers(tmp_path):
-    subprocess.run(["make", PROBE.removeprefix(ROOT + "/")], cwd=ROOT, check=True, timeout=60)
+    subprocess.run(["make", "ARCH=x86_64", PROBE.removeprefix(ROOT + "/")], cwd=ROOT, check=True, timeout=60)
     program = str(tmp_path / "loader_test")
     subprocess.run(["clang-19", "-D_GNU_SOURCE", "-std=c23", "-g", "-O1", "-I.", "-Wall", "-Wextra",
                     "-Werror", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",

@@ -12,10 +12,10 @@ typedef void (*irq_handler_t)(void *arg); // interrupts off; must not sleep
 int irq_line_add(u32 line, bool isa, irq_handler_t fn, void *arg, const char *name);
 void irq_line_remove(u32 line, bool isa, irq_handler_t fn, void *arg);
 // For handlers that leave quieting the device to a thread: a level-triggered line does not
-// interrupt until as many releases as there were holds. Of edge-triggered ones nothing is held, so
-// that no edge is missed. The handler has been added, and lasts until its release. Any context.
-void irq_line_hold(u32 line, bool isa);
-void irq_line_release(u32 line, bool isa);
+// interrupt while one of its handlers holds it. Each holds it once, however often it says so, and
+// no longer than it is there. Of edge-triggered ones nothing is held, so that no edge is missed.
+// fn and arg say whose hold it is. Any context.
+void irq_line_hold(u32 line, bool isa, irq_handler_t fn, void *arg, bool on);
 
 // A message-signalled interrupt: *address and *data go into the device's MSI capability or MSI-X
 // entry. source: who sends it, as the interrupt controller may want to know: of a PCI function its

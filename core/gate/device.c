@@ -467,7 +467,6 @@ struct irq {
 	u32 message; // handle of the message
 	char name[24];
 	atomic_u32 pending; // interrupts since the thread looked
-	atomic_bool held;   // the line is silent until the thread has looked
 	bool closed;	    // atomic
 	struct thread *thread;
 	struct wait_queue wait;
@@ -479,6 +478,16 @@ static struct irq *irq_of(struct gate_object *o)
 	return container_of(o, struct irq, object);
 }
 
+static void irq_fired(void *arg);
+
+static void line_hold(struct irq *irq, bool on)
+{
+	const struct platform_device *p = irq->device->platform;
+
+	if (p)
+		irq_line_hold(p->irq, p->irq_isa, irq_fired, irq, on);
+}
+
 static void irq_fired(void *arg)
 {
 	struct irq *irq = arg;
@@ -486,18 +495,11 @@ static void irq_fired(void *arg)
 	if (irq->target) {
 		irq->target->ops->interrupt(irq->target, irq->cookie);
 	} else {
-		if (irq->device->platform && !atomic_xchg(&irq->held, true))
-			irq_line_hold(irq->device->platform->irq, irq->device->platform->irq_isa);
+		line_hold(irq, true); // until the thread has looked
 		(void)atomic_inc_return(&irq->pending);
 		// on this CPU if it has little else to do: to wake another one costs more
 		wait_queue_wake_sync(&irq->wait, ~0u, 0);
 	}
-}
-
-static void line_release(struct irq *irq)
-{
-	if (atomic_xchg(&irq->held, false))
-		irq_line_release(irq->device->platform->irq, irq->device->platform->irq_isa);
 }
 
 static void irq_thread(void *arg)
@@ -515,7 +517,7 @@ static void irq_thread(void *arg)
 
 		if (gate_failed(r))
 			break;
-		line_release(irq);
+		line_hold(irq, false);
 		idle = r > 0 ? 0 : idle + 1;
 		if (idle < IDLE_INTERRUPTS_MAX)
 			continue;
@@ -539,7 +541,6 @@ static void irq_free(struct work *w)
 		irq_line_remove(p->irq, p->irq_isa, irq_fired, irq);
 	else
 		irq_msi_free(irq->message); // like the other, waits until no handler runs
-	line_release(irq);		    // who shares the line wants it
 	gate_object_put(&irq->object);
 }
 

@@ -31,6 +31,7 @@ struct irq_action {
 	struct irq_action *next; // irq_lock; read under RCU
 	irq_handler_t fn;
 	void *arg;
+	bool held; // irq_lock
 };
 
 struct irq_desc {
@@ -246,6 +247,8 @@ void irq_line_remove(u32 line, bool isa, irq_handler_t fn, void *arg)
 	if (last) {
 		gic->disable(line);
 		desc_withdraw_locked(d);
+	} else if (gone && gone->held && !--d->holds) {
+		gic->enable(line);
 	}
 	spin_unlock_irqrestore(&irq_lock, flags);
 	if (!gone)
@@ -256,27 +259,21 @@ void irq_line_remove(u32 line, bool isa, irq_handler_t fn, void *arg)
 		kfree(d);
 }
 
-void irq_line_hold(u32 line, bool isa)
+void irq_line_hold(u32 line, bool isa, irq_handler_t fn, void *arg, bool on)
 {
 	if (!line_ok(line, isa) || !line_is_level(line))
 		return;
 	irqflags_t flags = spin_lock_irqsave(&irq_lock);
 	struct irq_desc *d = *slot_of(line);
+	struct irq_action *a = d ? d->actions : nullptr;
 
-	if (d && !d->holds++)
-		gic->disable(line);
-	spin_unlock_irqrestore(&irq_lock, flags);
-}
-
-void irq_line_release(u32 line, bool isa)
-{
-	if (!line_ok(line, isa) || !line_is_level(line))
-		return;
-	irqflags_t flags = spin_lock_irqsave(&irq_lock);
-	struct irq_desc *d = *slot_of(line);
-
-	if (d && d->holds && !--d->holds)
-		gic->enable(line);
+	while (a && (a->fn != fn || a->arg != arg))
+		a = a->next;
+	if (a && a->held != on) {
+		a->held = on;
+		if (on ? !d->holds++ : !--d->holds)
+			(on ? gic->disable : gic->enable)(line);
+	}
 	spin_unlock_irqrestore(&irq_lock, flags);
 }
 

@@ -140,7 +140,7 @@ static void line_fire(void *arg)
 
 	irq_line_lower(l->line);
 	if (l->hold)
-		irq_line_hold(l->line, false);
+		irq_line_hold(l->line, false, line_fire, l, true);
 	probe_fire(&l->p);
 }
 
@@ -156,7 +156,7 @@ KTEST(irq, held_line_is_silent)
 	for (end = clock_monotonic_ns() + 20000000; clock_monotonic_ns() < end;)
 		cpu_relax();
 	EXPECT_EQ(atomic_load(&l.p.calls), 1);
-	irq_line_release(l.line, false);
+	irq_line_hold(l.line, false, line_fire, &l, false);
 	EXPECT_TRUE(wait_calls(&l.p, 2));
 	irq_line_remove(l.line, false, line_fire, &l);
 	irq_line_raise(l.line); // nobody's
@@ -164,6 +164,30 @@ KTEST(irq, held_line_is_silent)
 		cpu_relax();
 	EXPECT_EQ(atomic_load(&l.p.calls), 2);
 	irq_line_lower(l.line);
+}
+
+// A handler that goes takes its hold along, and only its own, however often it was said.
+KTEST(irq, holds_are_the_handlers)
+{
+	struct line_probe l[2] = {{.line = GIC_SPI_FIRST + 200, .hold = true},
+				  {.line = GIC_SPI_FIRST + 200, .hold = true}};
+
+	for (u32 i = 0; i < 2; i++)
+		ASSERT_EQ(irq_line_add(l[i].line, false, line_fire, &l[i], "test line"), 0);
+	irq_line_raise(l[0].line);
+	EXPECT_TRUE(wait_calls(&l[0].p, 1) && wait_calls(&l[1].p, 1));
+	irq_line_hold(l[0].line, false, line_fire, &l[0], true);
+	irq_line_hold(l[0].line, false, line_fire, &l[0], false);
+	irq_line_hold(l[0].line, false, line_fire, &l[0], false);
+	irq_line_raise(l[0].line);
+	for (u64 end = clock_monotonic_ns() + 20000000; clock_monotonic_ns() < end;)
+		cpu_relax();
+	EXPECT_EQ(atomic_load(&l[0].p.calls), 1); // the other holds it still
+	irq_line_remove(l[1].line, false, line_fire, &l[1]);
+	EXPECT_TRUE(wait_calls(&l[0].p, 2));
+	irq_line_hold(l[1].line, false, line_fire, &l[1], false); // is nobody's
+	irq_line_remove(l[0].line, false, line_fire, &l[0]);
+	irq_line_lower(l[0].line);
 }
 
 KTEST(irq, bad_requests_are_refused)

@@ -25,6 +25,7 @@ struct irq_action {
 	struct irq_action *next; // irq_lock; read under RCU
 	irq_handler_t fn;
 	void *arg;
+	bool held; // irq_lock
 };
 
 struct irq_desc {
@@ -181,6 +182,15 @@ int irq_line_add(u32 line, bool isa, irq_handler_t fn, void *arg, const char *na
 	return err == -ENOSPC ? -ENOMEM : err;
 }
 
+// A level-triggered line.
+static void line_quiet_locked(struct irq_desc *d, u32 gsi, bool quiet, bool active_low)
+{
+	if (quiet)
+		ioapic_mask(gsi);
+	else
+		(void)ioapic_route(gsi, smp_hw_id(d->cpu), d->vector, true, active_low);
+}
+
 void irq_line_remove(u32 line, bool isa, irq_handler_t fn, void *arg)
 {
 	bool level, active_low;
@@ -203,6 +213,8 @@ void irq_line_remove(u32 line, bool isa, irq_handler_t fn, void *arg)
 	if (last) {
 		ioapic_mask((u32)gsi);
 		vector_release_locked(d);
+	} else if (gone && gone->held && !--d->holds) {
+		line_quiet_locked(d, (u32)gsi, false, active_low);
 	}
 	spin_unlock_irqrestore(&irq_lock, flags);
 	if (!gone)
@@ -213,7 +225,7 @@ void irq_line_remove(u32 line, bool isa, irq_handler_t fn, void *arg)
 		kfree(d);
 }
 
-void irq_line_hold(u32 line, bool isa)
+void irq_line_hold(u32 line, bool isa, irq_handler_t fn, void *arg, bool on)
 {
 	bool level, active_low;
 	int gsi = line_gsi(line, isa, &level, &active_low);
@@ -222,24 +234,15 @@ void irq_line_hold(u32 line, bool isa)
 		return;
 	irqflags_t flags = spin_lock_irqsave(&irq_lock);
 	struct irq_desc *d = line_find_locked((u32)gsi);
+	struct irq_action *a = d ? d->actions : nullptr;
 
-	if (d && !d->holds++)
-		ioapic_mask((u32)gsi);
-	spin_unlock_irqrestore(&irq_lock, flags);
-}
-
-void irq_line_release(u32 line, bool isa)
-{
-	bool level, active_low;
-	int gsi = line_gsi(line, isa, &level, &active_low);
-
-	if (gsi < 0 || !level)
-		return;
-	irqflags_t flags = spin_lock_irqsave(&irq_lock);
-	struct irq_desc *d = line_find_locked((u32)gsi);
-
-	if (d && d->holds && !--d->holds)
-		(void)ioapic_route((u32)gsi, smp_hw_id(d->cpu), d->vector, level, active_low);
+	while (a && (a->fn != fn || a->arg != arg))
+		a = a->next;
+	if (a && a->held != on) {
+		a->held = on;
+		if (on ? !d->holds++ : !--d->holds)
+			line_quiet_locked(d, (u32)gsi, on, active_low);
+	}
 	spin_unlock_irqrestore(&irq_lock, flags);
 }
 

@@ -323,6 +323,11 @@ class Guest:
         for path in (kernel, initrd):
             if not os.access(path, os.R_OK):
                 raise VmError(f"cannot read {path}")
+        if machine.direct and not options.uefi:
+            with open(kernel, "rb") as file:
+                if file.read(4) == b"\x7fELF":
+                    raise VmError(f"{kernel} is an ELF file, which QEMU would start without telling it of the machine; "
+                                  f"what it boots here is called {os.path.basename(kernel)}{machine.direct}")
         self.folder = tempfile.mkdtemp(prefix="halyard-vm-")
         try:
             if overlay:

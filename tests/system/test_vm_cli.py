@@ -152,6 +152,13 @@ def test_missing_files_are_named(run_vm, option):
     assert b"/no/such/file" in done.stderr
 
 
+@pytest.mark.skipif(not vm.MACHINES[ARCH].direct, reason="QEMU takes the ELF file of this CPU's kernel")
+def test_the_wrong_file_of_the_kernel_is_refused(run_vm):
+    done = run_vm("--kernel", vm.Options(arch=ARCH).built("halyard"), "--", "true")
+    assert done.returncode == 126
+    assert b"is an ELF file" in done.stderr and b"halyard.Image" in done.stderr
+
+
 def test_console_and_random_numbers(kernel, tmp_path):
     """--hvc waits for somebody at the socket; --rng is a device."""
     path = str(tmp_path / "hvc")

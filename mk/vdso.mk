@@ -7,7 +7,7 @@ VDSO_CFLAGS := --target=$(ARCH)-unknown-linux-gnu -std=c23 -O2 -fPIC -fvisibilit
 	-fno-stack-protector -fomit-frame-pointer -fasynchronous-unwind-tables -fno-builtin -mgeneral-regs-only -I. \
 	-Icore/arch/$(ARCH)/include -Wall -Wextra -Werror
 
-$(VDSO): $(VDSO_DIR)/vdso.c $(VDSO_DIR)/vdso.lds core/time.h abi/linux/time.h mk/vdso.mk
+$(VDSO): $(VDSO_DIR)/vdso.c $(VDSO_DIR)/vdso.lds core/time.h core/arch/$(ARCH)/include/arch/timer.h abi/linux/time.h mk/vdso.mk
 	@mkdir -p $(@D)
 	$(say) VDSO $@
 	$(Q)$(CC) $(VDSO_CFLAGS) -c $< -o $(GEN)/vdso.o

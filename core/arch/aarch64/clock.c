@@ -21,7 +21,6 @@
 #include <arch/cpu.h>
 #include <arch/timer.h>
 
-constexpr u32 SCALE_SHIFT = 32;
 constexpr u64 NSEC_PER_SEC = 1000000000;
 constexpr u64 HZ_MIN = 1000000; // Arm ARM D12: 1 MHz to 1 GHz
 constexpr u64 HZ_GUESS = 62500000;
@@ -30,7 +29,7 @@ enum timer_control : u64 { TIMER_ENABLE = 1 };
 // Before time_init() all zero: the clock stands at 0. Immutable after it but for the offset.
 static struct {
 	u64 cycles_start;
-	u64 mult;	 // ns a cycle, SCALE_SHIFT fraction bits
+	u64 mult;	 // ns a cycle, CLOCK_SHIFT fraction bits
 	u64 cycles_mult; // cycles a ns, likewise
 	u64 hz;
 	atomic_u64 realtime_offset; // ns; clock_lock for writers
@@ -48,7 +47,7 @@ static __always_inline u64 counter_ordered(void)
 
 u64 clock_monotonic_ns(void)
 {
-	return mul_u64_shr(counter_ordered() - clock.cycles_start, clock.mult, SCALE_SHIFT);
+	return mul_u64_shr(counter_ordered() - clock.cycles_start, clock.mult, CLOCK_SHIFT);
 }
 
 u64 clock_realtime_ns(void)
@@ -82,7 +81,7 @@ static void clock_page_write(void)
 	p->mode = 2;
 	p->cycles_last = clock.cycles_start;
 	p->mult = clock.mult;
-	p->shift = SCALE_SHIFT;
+	p->shift = CLOCK_SHIFT;
 	p->monotonic_base_ns = 0;
 	p->realtime_offset_ns = atomic_load(&clock.realtime_offset);
 	store_release(&p->seq, p->seq + 1);
@@ -117,13 +116,13 @@ void arch_timer_program(u64 expires_ns)
 		return;
 	}
 	u64 cycles = counter_ordered();
-	u64 now = mul_u64_shr(cycles - clock.cycles_start, clock.mult, SCALE_SHIFT);
+	u64 now = mul_u64_shr(cycles - clock.cycles_start, clock.mult, CLOCK_SHIFT);
 	u64 delta = expires_ns > now ? expires_ns - now : 0;
 
 	// A year fits in the multiplication; later than that it comes early.
 	cpu_sysreg_write(
 		"cntv_cval_el0",
-		cycles + mul_u64_shr(min(delta, 1ull << 54), clock.cycles_mult, SCALE_SHIFT) + 1);
+		cycles + mul_u64_shr(min(delta, 1ull << 54), clock.cycles_mult, CLOCK_SHIFT) + 1);
 	cpu_sysreg_write("cntv_ctl_el0", TIMER_ENABLE);
 	cpu_isb();
 }
@@ -138,9 +137,9 @@ void time_init(void)
 		hz = HZ_GUESS;
 	}
 	clock.hz = hz;
-	clock.cycles_mult = mul_div_u64(hz, 1ull << SCALE_SHIFT, NSEC_PER_SEC);
+	clock.cycles_mult = mul_div_u64(hz, 1ull << CLOCK_SHIFT, NSEC_PER_SEC);
 	clock.cycles_start = counter_ordered();
-	clock.mult = mul_div_u64(NSEC_PER_SEC, 1ull << SCALE_SHIFT, hz);
+	clock.mult = mul_div_u64(NSEC_PER_SEC, 1ull << CLOCK_SHIFT, hz);
 	page = page_alloc(0, OWNER_SHARED, ALLOC_ZERO);
 	if (!page)
 		panic("no memory for the clock page");

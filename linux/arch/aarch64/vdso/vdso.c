@@ -6,6 +6,7 @@
 // does. Functions follow Linux's ABI: 0 or a negative errno.
 #include "abi/linux/time.h"
 #include "core/time.h"
+#include <arch/timer.h>
 
 extern const struct clock_page clock_page
 	__attribute__((visibility("hidden"))); // placed by vdso.lds
@@ -43,33 +44,19 @@ static inline u64 cycles(void)
 	return v;
 }
 
-// The sequence number again, loaded after the page's fields and, by a dependency on it, after the
-// counter.
-static inline u32 seq_after(const struct clock_page *c, u64 now)
-{
-	u64 zero;
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	__asm__ volatile("eor %0, %1, %1" : "=r"(zero) : "r"(now));
-	return *(const volatile u32 *)((uintptr_t)&c->seq + zero);
-}
-
 // Monotonic ns and what to add for real time. false: make the system call.
+//
+// Once programs run, the counter's scale does not change any more, and what does, the offset of real
+// time, is one word: nothing can be read half, so the sequence number is not looked at.
 static inline bool clocks_read(u64 *monotonic, u64 *offset)
 {
-	const volatile struct clock_page *c = &clock_page;
-	u64 now;
-	u32 seq;
-	do {
-		seq = __atomic_load_n(&c->seq, __ATOMIC_ACQUIRE);
-		if (__builtin_expect(c->mode != MODE_VIRTUAL_COUNTER, false))
-			return false;
-		now = cycles();
-		u64 delta = now - c->cycles_last;
-		delta = (s64)delta < 0 ? 0 : delta; // another CPU was a little ahead
-		*monotonic = c->monotonic_base_ns +
-			     (u64)((unsigned __int128)delta * c->mult >> c->shift);
-		*offset = c->realtime_offset_ns;
-	} while (__builtin_expect((seq & 1) || seq != seq_after(&clock_page, now), false));
+	const struct clock_page *c = &clock_page;
+	if (__builtin_expect(*(const volatile u32 *)&c->mode != MODE_VIRTUAL_COUNTER, false))
+		return false;
+	u64 delta = cycles() - c->cycles_last;
+	*monotonic = c->monotonic_base_ns +
+		     (u64)((unsigned __int128)delta * c->mult >> CLOCK_SHIFT);
+	*offset = *(const volatile u64 *)&c->realtime_offset_ns;
 	return true;
 }
 

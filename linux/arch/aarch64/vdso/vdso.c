@@ -46,16 +46,16 @@ static inline u64 cycles(void)
 
 // Monotonic ns and what to add for real time. false: make the system call.
 //
-// Once programs run, the counter's scale does not change any more, and what does, the offset of real
-// time, is one word: nothing can be read half, so the sequence number is not looked at.
+// Once programs run, the counter's scale does not change any more, and what does, the offset of
+// real time, is one word: nothing can be read half, so the sequence number is not looked at.
 static inline bool clocks_read(u64 *monotonic, u64 *offset)
 {
 	const struct clock_page *c = &clock_page;
 	if (__builtin_expect(*(const volatile u32 *)&c->mode != MODE_VIRTUAL_COUNTER, false))
 		return false;
 	u64 delta = cycles() - c->cycles_last;
-	*monotonic = c->monotonic_base_ns +
-		     (u64)((unsigned __int128)delta * c->mult >> CLOCK_SHIFT);
+	*monotonic =
+		c->monotonic_base_ns + (u64)((unsigned __int128)delta * c->mult >> CLOCK_SHIFT);
 	*offset = *(const volatile u64 *)&c->realtime_offset_ns;
 	return true;
 }

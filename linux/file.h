@@ -186,6 +186,7 @@ struct file *file_open_exec(const struct path *p);
 ssize_t file_read_kernel(struct file *f, s64 pos, void *buf,
 			 size_t len); // bytes; loops over short reads
 ssize_t file_write_kernel(struct file *f, s64 pos, const void *buf, size_t len);
+u32 file_mode_of_flags(u32 flags); // FILE_READ and FILE_WRITE as O_ACCMODE of flags has them
 // An open file on a place, without open's checks. mode: enum file_mode; flags: O_*. Takes over p's
 // references, also on failure. counted file or err_ptr(-ENOMEM).
 struct file *file_create_on(const struct path *p, const struct file_ops *ops, u32 mode, u32 flags);
@@ -295,7 +296,8 @@ struct fs_context {
 	struct path root, cwd;
 	u32 umask;
 };
-struct fs_context *fs_context_create(void);		     // at the root of rootfs, umask 022
+u32 fs_mode_masked(u32 mode);		    // without what current's umask takes away
+struct fs_context *fs_context_create(void); // at the root of rootfs, umask 022
 struct fs_context *fs_context_copy(struct fs_context *from); // err_ptr(-ENOMEM)
 static inline void fs_context_share(struct fs_context *c)
 {

@@ -62,13 +62,6 @@ static void making_end(struct making *m, int err)
 	parent_walk_end(&m->at);
 }
 
-static u32 masked(u32 mode)
-{
-	return current_is_task() && current_task()->fs
-		       ? mode & ~load_once(&current_task()->fs->umask)
-		       : mode;
-}
-
 static int make_node(int dirfd, const char *name, u32 mode, u64 dev, struct path *out)
 {
 	struct making m;
@@ -80,7 +73,8 @@ static int make_node(int dirfd, const char *name, u32 mode, u64 dev, struct path
 	struct inode *di = m.at.dir.dentry->inode;
 	u32 bits = S_ISDIR(mode) ? S_IRWXUGO | S_ISVTX : 07777;
 	err = di->ops->create
-		      ? di->ops->create(di, m.d, (mode & S_IFMT) | (masked(mode) & bits), dev)
+		      ? di->ops->create(di, m.d, (mode & S_IFMT) | (fs_mode_masked(mode) & bits),
+					dev)
 		      : -EPERM;
 	if (!err && out) {
 		*out = (struct path){.mnt = m.at.dir.mnt, .dentry = m.d};

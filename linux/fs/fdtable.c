@@ -613,6 +613,13 @@ SYSCALL(chroot, const char __user *name)
 	return err ? err : change_dir(&p, true);
 }
 
+u32 fs_mode_masked(u32 mode)
+{
+	return current_is_task() && current_task()->fs
+		       ? mode & ~load_once(&current_task()->fs->umask)
+		       : mode;
+}
+
 SYSCALL(umask, u32 mask)
 {
 	return __atomic_exchange_n(&current_task()->fs->umask, mask & S_IRWXUGO, __ATOMIC_RELAXED);

@@ -221,13 +221,6 @@ static int create_in(const struct path *dir, struct component *last, u32 mode, s
 	return 0;
 }
 
-static u32 create_mode(u64 mode)
-{
-	u32 mask =
-		current_is_task() && current_task()->fs ? load_once(&current_task()->fs->umask) : 0;
-	return (u32)mode & 07777 & ~mask;
-}
-
 // One attempt of an open with O_CREAT; -ECHILD: try again.
 static struct file *open_create(int dirfd, const char *name, const struct open_how *how, u32 lookup)
 {
@@ -251,7 +244,8 @@ static struct file *open_create(int dirfd, const char *name, const struct open_h
 		if (err)
 			return err_ptr(err);
 		err = slash ? -EISDIR
-			    : create_in(&dir, &last, S_IFREG | create_mode(how->mode), &p);
+			    : create_in(&dir, &last,
+					S_IFREG | (fs_mode_masked((u32)how->mode) & 07777), &p);
 		path_put(&dir);
 		if (err == -EEXIST && !(flags & O_EXCL))
 			err = -ECHILD;
@@ -281,8 +275,10 @@ static struct file *open_tmpfile(int dirfd, const char *name, const struct open_
 	struct inode *di = dir.dentry->inode;
 	err = path_permission(&dir, MAY_WRITE | MAY_EXEC);
 	if (!err)
-		err = di->ops->tmpfile ? di->ops->tmpfile(di, S_IFREG | create_mode(how->mode), &i)
-				       : -EOPNOTSUPP;
+		err = di->ops->tmpfile
+			      ? di->ops->tmpfile(
+					di, S_IFREG | (fs_mode_masked((u32)how->mode) & 07777), &i)
+			      : -EOPNOTSUPP;
 	if (!err) {
 		char text[24 + NAME_SLACK] = {};
 		struct component c = {.name = text,
@@ -516,7 +512,7 @@ static int pseudo_path(const char *name, struct inode *inode, struct path *out)
 	return 0;
 }
 
-static u32 mode_of_flags(int flags)
+u32 file_mode_of_flags(u32 flags)
 {
 	static const u32 modes[] = {FILE_READ, FILE_WRITE, FILE_READ | FILE_WRITE, 0};
 	return modes[flags & O_ACCMODE];
@@ -526,7 +522,7 @@ static u32 mode_of_flags(int flags)
 static struct file *file_create_pseudo(const struct path *p, const struct file_ops *ops, void *priv,
 				       int flags)
 {
-	struct file *f = file_create_on(p, ops, mode_of_flags(flags) | FILE_STREAM,
+	struct file *f = file_create_on(p, ops, file_mode_of_flags((u32)flags) | FILE_STREAM,
 					(u32)flags & (O_ACCMODE | O_NONBLOCK));
 	if (!is_err(f))
 		f->private_data = priv;

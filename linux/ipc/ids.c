@@ -13,6 +13,8 @@
 // and queues of messages have a mutex of their own inside it, and a count, so that callers sleep
 // without the table's. What programs give is copied before locks are taken. Every limit stands in
 // /proc/sys/kernel.
+#include "core/init.h"
+#include "core/page.h"
 #include "linux/ipc/ipc_priv.h"
 #include "linux/fs.h"
 
@@ -247,3 +249,30 @@ void ipc_perm_fill(const struct ipc_object *o, struct ipc64_perm *p)
 				 .mode = o->mode,
 				 .seq = (u16)o->seq};
 }
+
+// ---- memory of messages ----
+
+static atomic_u64 message_bytes;
+static u64 message_bytes_max; // immutable after init
+
+void *ipc_message_alloc(u64 bytes)
+{
+	void *m = nullptr;
+	if (atomic_add_return(&message_bytes, bytes) <= message_bytes_max)
+		m = kmalloc(bytes);
+	if (!m)
+		atomic_sub(&message_bytes, bytes);
+	return m;
+}
+
+void ipc_message_free(void *m, u64 bytes)
+{
+	kfree(m);
+	atomic_sub(&message_bytes, bytes);
+}
+
+static void ids_init(void)
+{
+	message_bytes_max = page_managed_count() * PAGE_SIZE / 16;
+}
+INITCALL(3, ids_init);

@@ -69,3 +69,8 @@ void ipc_perm_fill(const struct ipc_object *o, struct ipc64_perm *p);
 struct ipc_object *ipc_find_stat(struct ipc_ids *ids, s32 id, bool by_index, bool any);
 
 s64 ipc_now(void); // seconds
+
+// Memory for a message of any kind of queue: all together may fill a sixteenth of the machine's.
+// nullptr: they have, or there is none. bytes: of the whole allocation, both times.
+[[nodiscard]] void *ipc_message_alloc(u64 bytes);
+void ipc_message_free(void *m, u64 bytes);

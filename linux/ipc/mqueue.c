@@ -11,15 +11,13 @@
 //
 // A waiter lives on its thread's stack. It is in a list or `done`, which changes under the mutex
 // and which the thread reads under it before it leaves. Memory: what a queue may hold is charged to
-// its user when it is made; messages of all queues together may fill a sixteenth of memory.
+// its user when it is made; what messages take is counted with System V's (ipc_message_alloc).
 #include "linux/ipc/mqueue.h"
 #include "abi/linux/fcntl.h"
 #include "abi/linux/poll.h"
 #include "abi/linux/stat.h"
 #include "base/fmt.h"
 #include "base/string.h"
-#include "core/init.h"
-#include "core/page.h"
 #include "core/time.h"
 #include "linux/poll.h"
 #include "linux/process/usage.h"
@@ -42,27 +40,18 @@ struct mq_waiter {
 	struct wait_queue wake;
 };
 
-static atomic_u64 memory_used;
-static u64 memory_limit; // immutable after init
-
 // ---- messages ----
 
 static void message_free(struct mq_message *m)
 {
-	atomic_sub(&memory_used, sizeof(*m) + m->size);
-	kfree(m);
+	ipc_message_free(m, sizeof(*m) + m->size);
 }
 
 static struct mq_message *message_from_user(const void __user *text, size_t size, u32 priority)
 {
-	u64 all = sizeof(struct mq_message) + size;
-	struct mq_message *m = nullptr;
-	if (atomic_add_return(&memory_used, all) <= memory_limit)
-		m = kmalloc(all);
-	if (!m) {
-		atomic_sub(&memory_used, all);
+	struct mq_message *m = ipc_message_alloc(sizeof(*m) + size);
+	if (!m)
 		return err_ptr(-ENOMEM);
-	}
 	m->size = size;
 	m->priority = priority;
 	if (copy_from_user(m->data, text, size)) {
@@ -449,9 +438,3 @@ const struct file_ops mqueue_ops = {
 	.flush = mqueue_flush,
 	.lseek = lseek_generic,
 };
-
-static void mqueue_init(void)
-{
-	memory_limit = page_managed_count() * PAGE_SIZE / 16;
-}
-INITCALL(3, mqueue_init);

@@ -108,11 +108,6 @@ static int name_check(const char *name)
 	return strchr(name, '/') || str_equal(name, ".") || str_equal(name, "..") ? -EACCES : 0;
 }
 
-static u32 masked(u32 mode)
-{
-	return S_IFREG | (mode & 0777 & ~load_once(&current_task()->fs->umask));
-}
-
 static int find_or_create(const char *name, u32 flags, u32 mode, const struct mq_attr *attr,
 			  struct dentry **out)
 {
@@ -125,7 +120,8 @@ static int find_or_create(const char *name, u32 flags, u32 mode, const struct mq
 		r = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? -EEXIST : 0;
 	else if (!r && !(flags & O_CREAT))
 		r = -ENOENT;
-	else if (!r && !(r = queue_create_locked(dir, d, masked(mode), attr)))
+	else if (!r &&
+		 !(r = queue_create_locked(dir, d, S_IFREG | fs_mode_masked(mode & 0777), attr)))
 		made = true;
 	if (!r && !made) {
 		static const u32 rights[] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE};
@@ -143,7 +139,6 @@ static int find_or_create(const char *name, u32 flags, u32 mode, const struct mq
 
 struct file *mqueue_open(const char *name, u32 flags, u32 mode, const struct mq_attr *attr)
 {
-	static const u32 modes[] = {FILE_READ, FILE_WRITE, FILE_READ | FILE_WRITE, 0};
 	struct dentry *d;
 	int r = name_check(name);
 	if (!r)
@@ -152,7 +147,7 @@ struct file *mqueue_open(const char *name, u32 flags, u32 mode, const struct mq_
 		return err_ptr(r);
 	mount_get(home);
 	struct path p = {.mnt = home, .dentry = d};
-	return file_create_on(&p, &mqueue_ops, modes[flags & O_ACCMODE] | FILE_POS_LOCK,
+	return file_create_on(&p, &mqueue_ops, file_mode_of_flags(flags) | FILE_POS_LOCK,
 			      flags & (O_ACCMODE | O_NONBLOCK));
 }
 

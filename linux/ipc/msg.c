@@ -5,8 +5,6 @@
 // or no room, sleeps on one of two wait queues until something was sent, taken or changed, and
 // looks again. A queue that is removed wakes all with EIDRM; its memory goes when the last caller
 // at work has left it, its messages at once.
-#include "core/init.h"
-#include "core/page.h"
 #include "base/string.h"
 #include "linux/ipc/ipc_priv.h"
 #include "linux/proc/text.h"
@@ -34,29 +32,20 @@ u32 msg_max_bytes = 8192, msg_max_queue_bytes = 16384, msg_max_queues = 32000;
 
 static struct ipc_ids ids = IPC_IDS_INIT(ids);
 
-// Bytes of kernel memory that messages hold, and how many they may.
-static atomic_u64 memory_used;
-static u64 memory_limit; // immutable after init
 static atomic_u64 total_messages, total_bytes;
 
 // ---- messages ----
 
 static void msg_free(struct msg *m)
 {
-	atomic_sub(&memory_used, sizeof(*m) + m->size);
-	kfree(m);
+	ipc_message_free(m, sizeof(*m) + m->size);
 }
 
 static struct msg *msg_alloc(size_t size)
 {
-	u64 all = sizeof(struct msg) + size;
-	struct msg *m = nullptr;
-	if (atomic_add_return(&memory_used, all) <= memory_limit)
-		m = kmalloc(all);
-	if (!m) {
-		atomic_sub(&memory_used, all);
+	struct msg *m = ipc_message_alloc(sizeof(*m) + size);
+	if (!m)
 		return err_ptr(-ENOMEM);
-	}
 	m->size = size;
 	return m;
 }
@@ -415,10 +404,3 @@ void msg_show(struct text *t)
 	}
 	mutex_unlock(&ids.lock);
 }
-
-// Programs may fill a sixteenth of memory with messages.
-static void msg_init(void)
-{
-	memory_limit = page_managed_count() * PAGE_SIZE / 16;
-}
-INITCALL(3, msg_init);

@@ -235,15 +235,15 @@ static void space_switch(struct task *t, struct vm_space *s)
 }
 
 // May a program at this path elevate? Not under the eyes of a tracer, who could make it do what
-// the program would not.
+// the program would not, and not for who has promised to gain nothing, or to do less.
 static bool elevation_granted(const char *path)
 {
 	const char *granted;
 	u32 cursor = 0;
 
-	if (task_is_traced(current_task()))
+	const struct task *t = current_task();
+	if (task_is_traced(t) || t->no_new_privs || t->seccomp_mode)
 		return false;
-
 	while (cmdline_next("halyard.elevate", &cursor, &granted))
 		if (!strcmp(granted, path))
 			return true;

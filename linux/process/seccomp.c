@@ -6,6 +6,9 @@
 // immutable and counted, so children share them. Who has a mode carries WORK_TRACE_ENTRY: its calls
 // take core's slow path, and the others' pay nothing.
 //
+// elevate() is no system call, and nobody is asked about it. So who may elevate makes no promises,
+// and who has made one gets no grant (exec.c).
+//
 // Mode and filters change by the task itself, or by another thread of its process (TSYNC), with the
 // process's signal lock; the task reads them without. What it sees replaced stays alive: the new
 // one leads to it.
@@ -29,7 +32,7 @@ constexpr u32 ERRNO_MAX = 4095;
 struct seccomp_filter {
 	refcount_t refs;
 	struct seccomp_filter *older; // counted
-	u32 length, path_cost, depth;
+	u32 length, path_cost;
 	bool log;
 	struct sock_filter program[];
 };
@@ -87,13 +90,15 @@ static void mode_set_locked(struct task *t, u32 mode)
 	atomic_or(&t->thread.work, WORK_TRACE_ENTRY);
 }
 
-// The thread that has filters of its own, which mine do not lead to; nullptr: none.
+// The thread that has filters of its own, which mine do not lead to; nullptr: none. One that ends,
+// and may have been joined, makes no calls any more.
 static struct task *stranger_locked(struct process *p)
 {
 	struct task *me = current_task(), *t;
 	list_for_each_entry(t, &p->threads, process_link)
-		if (t != me && (t->seccomp_mode == SECCOMP_MODE_STRICT ||
-				!is_ancestor(t->seccomp, me->seccomp)))
+		if (t != me && !t->exiting &&
+		    (t->seccomp_mode == SECCOMP_MODE_STRICT ||
+		     !is_ancestor(t->seccomp, me->seccomp)))
 			return t;
 	return nullptr;
 }
@@ -102,7 +107,7 @@ static void give_to_all_locked(struct process *p)
 {
 	struct task *me = current_task(), *t;
 	list_for_each_entry(t, &p->threads, process_link) {
-		if (t == me)
+		if (t == me || t->exiting)
 			continue;
 		struct seccomp_filter *old = t->seccomp;
 		refcount_inc(&me->seccomp->refs);
@@ -120,7 +125,6 @@ static long attach_locked(struct process *p, struct seccomp_filter *f, u32 flags
 	if (me->seccomp_mode == SECCOMP_MODE_STRICT)
 		return -EINVAL;
 	f->older = me->seccomp;
-	f->depth = f->older ? f->older->depth + 1 : 1;
 	f->path_cost = f->length + (f->older ? f->older->path_cost + FILTER_COST : 0);
 	if (f->path_cost > PATH_INSTRUCTIONS_MAX)
 		return -ENOMEM;
@@ -145,8 +149,8 @@ static long filter_set(u32 flags, u64 uprogram)
 		return ptr_err(f);
 	f->log = flags & SECCOMP_FILTER_FLAG_LOG;
 	struct process *p = current_process();
-	long r = -EACCES;
-	if (current_task()->no_new_privs || capable(CAP_SYS_ADMIN)) {
+	long r = task_space(current_task())->elevates ? -EPERM : -EACCES;
+	if (r == -EACCES && (current_task()->no_new_privs || capable(CAP_SYS_ADMIN))) {
 		spin_lock(&p->lock);
 		r = attach_locked(p, f, flags);
 		spin_unlock(&p->lock);
@@ -160,6 +164,8 @@ static long strict_set(void)
 {
 	struct task *me = current_task();
 	struct process *p = current_process();
+	if (task_space(me)->elevates)
+		return -EPERM;
 	spin_lock(&p->lock);
 	long r = me->seccomp_mode == SECCOMP_MODE_FILTER ? -EINVAL : 0;
 	if (!r)

@@ -2,7 +2,7 @@
 // ptrace(2): stops, events, signals, waiting, memory, rights and errors. Registers are in
 // arch/.../ptrace_registers.c.
 #define _GNU_SOURCE
-#include "tests/programs/check.h"
+#include "tests/programs/ptrace_check.h"
 #include <fcntl.h>
 #include <linux/ptrace.h>
 #include <pthread.h>
@@ -17,44 +17,12 @@
 #include <sys/wait.h>
 #include <time.h>
 
-static long trace(int request, pid_t pid, unsigned long addr, unsigned long data)
-{
-	return syscall(SYS_ptrace, request, pid, addr, data);
-}
-
-#define STOP_STATUS(sig)    ((sig) << 8 | 0x7f)
 #define EVENT_STATUS(event) (SIGTRAP << 8 | 0x7f | (event) << 16)
 
-static int wait_status(pid_t pid)
+static pid_t spawn_with(void (*body)(void), unsigned long options)
 {
-	int status = -1;
-	pid_t got = waitpid(pid, &status, __WALL);
-	CHECK_EQ(got, pid);
-	return status;
-}
-#define EXPECT(pid, status) CHECK_EQ(wait_status(pid), status)
-
-static void finish(pid_t pid) // whatever it does
-{
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, __WALL) > 0)
-		;
-}
-
-// A child that is traced and stands in the stop of its own SIGSTOP, then runs body and exits.
-static pid_t spawn(void (*body)(void), unsigned long options)
-{
-	pid_t pid = fork();
-	if (!pid) {
-		if (trace(PTRACE_TRACEME, 0, 0, 0))
-			_exit(99);
-		raise(SIGSTOP);
-		body();
-		_exit(7);
-	}
-	EXPECT(pid, STOP_STATUS(SIGSTOP));
-	if (options)
-		CHECK_EQ(trace(PTRACE_SETOPTIONS, pid, 0, options), 0);
+	pid_t pid = spawn(body);
+	CHECK_EQ(trace(PTRACE_SETOPTIONS, pid, 0, options), 0);
 	return pid;
 }
 
@@ -106,7 +74,7 @@ static void await_state(pid_t pid, char state)
 
 static void test_traceme(void)
 {
-	pid_t pid = spawn(body_empty, 0);
+	pid_t pid = spawn(body_empty);
 	CHECK_EQ(tracer_of(pid), getpid());
 	CHECK_EQ(state_of(pid), 't');
 	CHECK_ERR(trace(PTRACE_ATTACH, pid, 0, 0), EPERM);
@@ -168,7 +136,7 @@ static void body_signals(void)
 static void test_signals(void)
 {
 	memset(shared, 0, 4096);
-	pid_t pid = spawn(body_signals, 0);
+	pid_t pid = spawn(body_signals);
 	siginfo_t si;
 	trace(PTRACE_CONT, pid, 0, 0);
 	EXPECT(pid, STOP_STATUS(SIGUSR1));
@@ -204,7 +172,7 @@ static void body_queue(void)
 
 static void test_queues(void)
 {
-	pid_t pid = spawn(body_queue, 0);
+	pid_t pid = spawn(body_queue);
 	trace(PTRACE_CONT, pid, 0, 0);
 	EXPECT(pid, STOP_STATUS(SIGSTOP));
 	siginfo_t si[4];
@@ -250,7 +218,7 @@ static void body_siginfo(void)
 static void test_setsiginfo(void)
 {
 	memset(shared, 0, 4096);
-	pid_t pid = spawn(body_siginfo, 0);
+	pid_t pid = spawn(body_siginfo);
 	trace(PTRACE_CONT, pid, 0, 0);
 	EXPECT(pid, STOP_STATUS(SIGUSR1));
 	siginfo_t si = {.si_signo = SIGUSR1, .si_code = SI_QUEUE};
@@ -283,7 +251,7 @@ static struct ptrace_syscall_info call_info(pid_t pid, int status)
 static void test_calls(void)
 {
 	int good = STOP_STATUS(SIGTRAP | 0x80);
-	pid_t pid = spawn(body_calls, PTRACE_O_TRACESYSGOOD);
+	pid_t pid = spawn_with(body_calls, PTRACE_O_TRACESYSGOOD);
 	struct ptrace_syscall_info s;
 	s = call_info(pid, good); // the tail of raise()
 	while (s.op != PTRACE_SYSCALL_INFO_ENTRY || s.entry.nr != SYS_getppid)
@@ -318,7 +286,7 @@ static void body_sleep(void)
 // A signal that is suppressed must not be seen by the call that it interrupted.
 static void test_restart(void)
 {
-	pid_t pid = spawn(body_sleep, 0);
+	pid_t pid = spawn(body_sleep);
 	trace(PTRACE_CONT, pid, 0, 0);
 	usleep(50000);
 	kill(pid, SIGUSR1);
@@ -346,7 +314,7 @@ static void body_memory(void)
 
 static void test_memory(void)
 {
-	pid_t pid = spawn(body_memory, 0);
+	pid_t pid = spawn(body_memory);
 	trace(PTRACE_CONT, pid, 0, 0);
 	EXPECT(pid, STOP_STATUS(SIGSTOP));
 	long word = 0;
@@ -419,7 +387,7 @@ static int next_event(pid_t pid)
 
 static void forks(bool seize)
 {
-	pid_t pid = spawn(body_fork, seize ? 0 : O_FORKS);
+	pid_t pid = spawn_with(body_fork, seize ? 0 : O_FORKS);
 	int first = seize ? EVENT_STATUS(PTRACE_EVENT_STOP) : STOP_STATUS(SIGSTOP);
 	if (seize) { // from one kind of tracing to the other
 		CHECK_EQ(trace(PTRACE_DETACH, pid, 0, SIGSTOP), 0);
@@ -475,7 +443,7 @@ static void body_exec(void)
 
 static void test_exec(void)
 {
-	pid_t pid = spawn(body_exec, PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT);
+	pid_t pid = spawn_with(body_exec, PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT);
 	trace(PTRACE_CONT, pid, 0, 0);
 	EXPECT(pid, EVENT_STATUS(PTRACE_EVENT_EXEC));
 	CHECK_EQ(event_message(pid), pid);
@@ -487,7 +455,7 @@ static void test_exec(void)
 	trace(PTRACE_CONT, pid, 0, 0);
 	EXPECT(pid, 5 << 8);
 
-	pid = spawn(body_exec, 0); // without the option it is a signal
+	pid = spawn(body_exec); // without the option it is a signal
 	trace(PTRACE_CONT, pid, 0, 0);
 	EXPECT(pid, STOP_STATUS(SIGTRAP));
 	trace(PTRACE_CONT, pid, 0, 0);
@@ -512,7 +480,7 @@ static void body_thread_exec(void)
 // Another thread than the leader execs: it becomes the leader, under the leader's number.
 static void test_thread_exec(void)
 {
-	pid_t pid = spawn(body_thread_exec, PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC);
+	pid_t pid = spawn_with(body_thread_exec, PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC);
 	trace(PTRACE_CONT, pid, 0, 0);
 	EXPECT(pid, EVENT_STATUS(PTRACE_EVENT_CLONE));
 	pid_t tid = (pid_t)event_message(pid);
@@ -702,7 +670,7 @@ static void test_tracer_death(void)
 // A tracee that is killed in its stop, in every kind of stop.
 static void test_kill_in_stop(void)
 {
-	pid_t pid = spawn(body_empty, PTRACE_O_TRACEEXIT);
+	pid_t pid = spawn_with(body_empty, PTRACE_O_TRACEEXIT);
 	kill(pid, SIGKILL);
 	int status = wait_status(pid);
 	if (status == EVENT_STATUS(PTRACE_EVENT_EXIT)) {
@@ -711,7 +679,7 @@ static void test_kill_in_stop(void)
 	}
 	CHECK_EQ(status, SIGKILL);
 
-	pid = spawn(body_empty, PTRACE_O_TRACEEXIT);
+	pid = spawn_with(body_empty, PTRACE_O_TRACEEXIT);
 	trace(PTRACE_CONT, pid, 0, 0);
 	EXPECT(pid, EVENT_STATUS(PTRACE_EVENT_EXIT));
 	kill(pid, SIGKILL); // kernels differ: some drop it, the process is dying anyway
@@ -719,7 +687,7 @@ static void test_kill_in_stop(void)
 	status = wait_status(pid);
 	CHECK(status == SIGKILL || status == 7 << 8);
 
-	pid = spawn(body_calls, 0);
+	pid = spawn(body_calls);
 	trace(PTRACE_SYSCALL, pid, 0, 0);
 	EXPECT(pid, STOP_STATUS(SIGTRAP));
 	CHECK_EQ(trace(PTRACE_KILL, pid, 0, 0), 0);
@@ -748,7 +716,7 @@ static void body_threads(void)
 static void test_threads(void)
 {
 	memset(shared, 0, 4096);
-	pid_t pid = spawn(body_threads, PTRACE_O_TRACECLONE), tids[3];
+	pid_t pid = spawn_with(body_threads, PTRACE_O_TRACECLONE), tids[3];
 	trace(PTRACE_CONT, pid, 0, 0);
 	for (int i = 0; i < 3; i++) {
 		EXPECT(pid, EVENT_STATUS(PTRACE_EVENT_CLONE));
@@ -790,7 +758,7 @@ static void *wait_elsewhere(void *arg)
 // Any thread of the tracer's process may wait; only the tracer itself may ask.
 static void test_tracer_thread(void)
 {
-	pid_t pid = spawn(body_empty, 0);
+	pid_t pid = spawn(body_empty);
 	trace(PTRACE_SYSCALL, pid, 0, 0);
 	siginfo_t si;
 	CHECK_EQ(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT | __WALL), 0);
@@ -863,8 +831,9 @@ static void body_busy(void)
 static void test_race(void)
 {
 	for (int round = 0; round < 8; round++) {
-		pid_t pid = spawn(body_busy, O_FORKS | PTRACE_O_TRACEEXIT | PTRACE_O_TRACESYSGOOD |
-						     PTRACE_O_EXITKILL),
+		pid_t pid = spawn_with(body_busy, O_FORKS | PTRACE_O_TRACEEXIT |
+							  PTRACE_O_TRACESYSGOOD |
+							  PTRACE_O_EXITKILL),
 		      got;
 		trace(PTRACE_SYSCALL, pid, 0, 0);
 		int status, stops = 0;

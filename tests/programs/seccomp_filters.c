@@ -3,13 +3,14 @@
 // programs, inheritance, all threads at once, and tracers. Passes on Linux too.
 #define _GNU_SOURCE
 #define CHECK_FATAL 1
-#include "tests/programs/check.h"
+#include "tests/programs/ptrace_check.h"
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/ptrace.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -369,6 +370,15 @@ static void *own_filter(void *arg)
 	return wait_and_call(arg);
 }
 
+// Gives way to whoever joins it, before it has quite ended.
+static void *idle_filter(void *arg)
+{
+	struct sched_param none = {};
+	CHECK_EQ(sched_setscheduler(0, SCHED_IDLE, &none), 0);
+	only(SYS_getsid, SECCOMP_RET_ERRNO | 1);
+	return arg;
+}
+
 static void all_threads(void)
 {
 	struct sock_filter f[] = {LOAD(nr), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
@@ -395,15 +405,18 @@ static void all_threads(void)
 		  ESRCH);
 	go = 1;
 	pthread_join(own, &r);
-	CHECK_EQ(install(f, ARRAY(f), SECCOMP_FILTER_FLAG_TSYNC), 0);
+	cpu_set_t first;
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	CHECK_EQ(sched_setaffinity(0, sizeof(first), &first), 0);
+	for (int i = 0; i < 200; i++) { // who was joined is gone
+		CHECK_EQ(install(f, ARRAY(f), SECCOMP_FILTER_FLAG_TSYNC), 0);
+		CHECK_EQ(pthread_create(&own, NULL, idle_filter, NULL), 0);
+		pthread_join(own, &r);
+	}
 }
 
 // ---- tracers ----
-
-static long trace(int request, pid_t pid, unsigned long addr, unsigned long data)
-{
-	return syscall(SYS_ptrace, request, pid, addr, data);
-}
 
 static void traced_body(void)
 {
@@ -452,6 +465,12 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "child"))
 		return syscall(SYS_getppid) == -1 && errno == 55 ? 3 : 4;
+	if (argc > 2 &&
+	    !strcmp(argv[1], "exec")) { // for ptrace_elevate: runs a program with a filter
+		only(SYS_getppid, SECCOMP_RET_ALLOW);
+		execv(argv[2], argv + 2);
+		return 98;
+	}
 	CHECK_EQ(in_child(strict_allowed), 7 << 8);
 	CHECK_EQ(in_child(strict_refused), SIGKILL);
 	CHECK_EQ(in_child(errno_verdict), 0);

@@ -2,25 +2,22 @@
 // Tracing gives nobody privilege: run with halyard.elevate=<path of this program>. A traced program
 // has no grant; one that has it is not traced, and nobody else writes into its memory.
 #define _GNU_SOURCE
-#include "tests/programs/check.h"
+#include "tests/programs/ptrace_check.h"
 #include <fcntl.h>
 #include <halyard.h>
-#include <linux/ptrace.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+
+#include <cpu_ptrace.h>
 
 static const char *self;
 static volatile long word = 1;
-
-static long trace(int request, pid_t pid, unsigned long addr, unsigned long data)
-{
-	return syscall(SYS_ptrace, request, pid, addr, data);
-}
-
-#include <cpu_ptrace.h>
 
 static int run_to_end(pid_t pid)
 {
@@ -123,6 +120,29 @@ static void test_nobody_traces_shared_memory(void)
 	CHECK_EQ(run_to_end(pid), 5 << 8);
 }
 
+// Who may elevate promises nothing; who has promised gets no grant.
+static void test_promises(void)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog program = {1, &allow};
+	CHECK_ERR(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT), EPERM);
+	CHECK_ERR(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), EPERM);
+	pid_t pid = fork();
+	if (!pid) {
+		execl("/programs/seccomp_filters", "seccomp_filters", "exec", self, "refused",
+		      NULL);
+		_exit(99);
+	}
+	CHECK_EQ(run_to_end(pid), 0);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		execl(self, self, "refused", NULL);
+		_exit(99);
+	}
+	CHECK_EQ(run_to_end(pid), 0);
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
@@ -138,6 +158,7 @@ int main(int argc, char **argv)
 	test_number_of_elevation();
 	test_granted_is_left_alone();
 	test_nobody_traces_shared_memory();
+	test_promises();
 	CHECK_EQ(halyard_elevate(), 0); // still
 	halyard_lower();
 	return check_done("ptrace_elevate");

@@ -2,7 +2,7 @@
 // ptrace(2) and the registers of AArch64: what a tracer sees and may write, single steps, calls
 // changed from outside, breakpoints in code, vector state. Passes on Linux too.
 #define _GNU_SOURCE
-#include "tests/programs/check.h"
+#include "tests/programs/ptrace_check.h"
 #include <elf.h>
 #include <linux/ptrace.h>
 #include <signal.h>
@@ -11,42 +11,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
-static long trace(int request, pid_t pid, unsigned long addr, unsigned long data)
-{
-	return syscall(SYS_ptrace, request, pid, addr, data);
-}
-
-#define STOP_STATUS(sig) ((sig) << 8 | 0x7f)
 enum { CONT = 7, SYSEMU = 31 };
-
-static int wait_status(pid_t pid)
-{
-	int status = -1;
-	CHECK_EQ(waitpid(pid, &status, __WALL), pid);
-	return status;
-}
-#define EXPECT(pid, status) CHECK_EQ(wait_status(pid), status)
-
-static pid_t spawn(void (*body)(void))
-{
-	pid_t pid = fork();
-	if (!pid) {
-		if (trace(PTRACE_TRACEME, 0, 0, 0))
-			_exit(99);
-		raise(SIGSTOP);
-		body();
-		_exit(7);
-	}
-	EXPECT(pid, STOP_STATUS(SIGSTOP));
-	return pid;
-}
-
-static void finish(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, __WALL) > 0)
-		;
-}
 
 static long regset(int request, pid_t pid, unsigned long type, void *data, size_t *size)
 {
@@ -84,13 +49,6 @@ static void call_set(pid_t pid, int nr)
 {
 	size_t size = sizeof(nr);
 	CHECK_EQ(regset(PTRACE_SETREGSET, pid, NT_ARM_SYSTEM_CALL, &nr, &size), 0);
-}
-
-static int code_of(pid_t pid)
-{
-	siginfo_t si = {};
-	CHECK_EQ(trace(PTRACE_GETSIGINFO, pid, 0, (unsigned long)&si), 0);
-	return si.si_code;
 }
 
 // Known values in registers, then a breakpoint.

@@ -2,7 +2,7 @@
 // ptrace(2) and the registers of x86-64: what a tracer sees and may write, single steps,
 // breakpoints in code and in debug registers, vector state.
 #define _GNU_SOURCE
-#include "tests/programs/check.h"
+#include "tests/programs/ptrace_check.h"
 #include <elf.h>
 #include <linux/ptrace.h>
 #include <pthread.h>
@@ -13,12 +13,6 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
-static long trace(int request, pid_t pid, unsigned long addr, unsigned long data)
-{
-	return syscall(SYS_ptrace, request, pid, addr, data);
-}
-
-#define STOP_STATUS(sig) ((sig) << 8 | 0x7f)
 enum {
 	GETREGS = 12,
 	SETREGS = 13,
@@ -30,48 +24,12 @@ enum {
 	SYSEMU = 31
 };
 
-static int wait_status(pid_t pid)
-{
-	int status = -1;
-	CHECK_EQ(waitpid(pid, &status, __WALL), pid);
-	return status;
-}
-#define EXPECT(pid, status) CHECK_EQ(wait_status(pid), status)
-
-static pid_t spawn(void (*body)(void))
-{
-	pid_t pid = fork();
-	if (!pid) {
-		if (trace(PTRACE_TRACEME, 0, 0, 0))
-			_exit(99);
-		raise(SIGSTOP);
-		body();
-		_exit(7);
-	}
-	EXPECT(pid, STOP_STATUS(SIGSTOP));
-	return pid;
-}
-
-static void finish(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, __WALL) > 0)
-		;
-}
-
 static struct user_regs_struct regs_of(pid_t pid)
 {
 	struct user_regs_struct r;
 	memset(&r, 0xff, sizeof(r));
 	CHECK_EQ(trace(GETREGS, pid, 0, (unsigned long)&r), 0);
 	return r;
-}
-
-static int code_of(pid_t pid)
-{
-	siginfo_t si = {};
-	CHECK_EQ(trace(PTRACE_GETSIGINFO, pid, 0, (unsigned long)&si), 0);
-	return si.si_code;
 }
 
 // Known values in all registers, then a breakpoint.
